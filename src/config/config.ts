@@ -1,0 +1,91 @@
+/*
+ * The config as the code works with it: patterns as lists, expressions compiled, durations in milliseconds,
+ * settings looked up. Built by `loadConfig`; read-only.
+ */
+
+/** One service of the application; its processes are found by pid file and proved by command line. */
+export interface Service {
+  readonly name: string;
+  readonly pidFiles: readonly string[];
+  readonly matches: RegExp;
+  readonly graceMs: number;
+  readonly afterGrace: "kill" | "leave";
+  readonly strays: "report" | "stop";
+}
+
+export interface LockRule {
+  readonly patterns: readonly string[];
+  readonly olderThanMs: number;
+}
+
+/** One way to prove a key's age. `ttl`: initial TTL minus remaining; `json`: a time inside the value. */
+export type AgeRung =
+  | { readonly kind: "ttl"; readonly initialMs: number }
+  | { readonly kind: "idle" }
+  | { readonly kind: "json"; readonly path: readonly string[] };
+
+export interface PruneRule {
+  /** A Redis glob. */
+  readonly keys: string;
+  readonly url: string;
+  readonly db: number;
+  readonly olderThanMs: number;
+  readonly age: readonly AgeRung[];
+  readonly withoutTtl: "keep" | "expire";
+}
+
+export type TempRule =
+  | {
+      readonly kind: "files";
+      readonly patterns: readonly string[];
+      readonly olderThanMs: number;
+      /** Keep unless the service of this name is proved stopped. */
+      readonly unlessRunning: string | undefined;
+    }
+  | {
+      readonly kind: "directories";
+      readonly patterns: readonly string[];
+      readonly olderThanMs: number;
+      /** Globs of the names such a directory may hold. */
+      readonly holding: readonly string[];
+    }
+  | { readonly kind: "pidFiles"; readonly patterns: readonly string[] };
+
+export interface ScheduleEntry {
+  readonly name: string;
+  readonly flow: "clean";
+  readonly jobs: readonly string[] | undefined;
+  readonly cron: string;
+  readonly timezone: string | undefined;
+}
+
+export interface Config {
+  readonly app: string;
+  /** This host's name. */
+  readonly host: string;
+  /** The real, absolute path of the application's root. */
+  readonly root: string;
+  /** The config file, relative to the root where it lies inside; `undefined`: the built-in policy. */
+  readonly file: string | undefined;
+  /** Changes when anything in the config changes; tells whether two workers agree. */
+  readonly fingerprint: string;
+  readonly services: readonly Service[];
+  readonly locks: readonly LockRule[];
+  readonly redis: {
+    readonly url: string;
+    readonly latencyBudgetMs: number;
+    readonly brokerQueues: readonly string[];
+    readonly prune: readonly PruneRule[];
+  };
+  readonly queue: { readonly url: string };
+  readonly temp: readonly TempRule[];
+  readonly preserve: readonly string[];
+  readonly session:
+    | { readonly file: string; readonly adviseAfterMs: number; readonly warnAfterMs: number }
+    | undefined;
+  readonly schedule: readonly ScheduleEntry[];
+  readonly limits: { readonly files: number; readonly keys: number };
+  readonly stageDeadlineMs: number;
+  readonly workerGraceMs: number;
+  readonly nextSteps: readonly string[];
+}

@@ -1,0 +1,202 @@
+import { z } from "zod";
+import { formatExactDuration, parseDuration } from "./duration.ts";
+
+/*
+ * The config file, as it is written. Every default stands here and nowhere else; `resolve.ts` turns the
+ * parsed file into the `Config` that the code works with.
+ */
+
+const duration = z
+  .codec(z.string(), z.number(), {
+    decode: (text, context) => {
+      const ms = parseDuration(text);
+      if (ms !== undefined) return ms;
+      context.issues.push({
+        code: "custom",
+        input: text,
+        message: `expected a duration such as "90s", "5m", "7d" or "1h30m", got ${JSON.stringify(text)}`,
+      });
+      return z.NEVER;
+    },
+    encode: formatExactDuration,
+  })
+  .meta({ description: "A duration: 90s, 5m, 7d, 1h30m.", examples: ["90s", "5m", "7d", "1h30m"] });
+
+/** Names go into Redis keys and job ids, where `:` `{` `}` have a meaning of their own. */
+export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const name = z.string().regex(NAME, {
+  error: 'expected a name of letters, digits, ".", "_" and "-" (at most 63), starting with a letter or digit',
+});
+
+const regularExpression = z
+  .string()
+  .min(1)
+  .refine(compiles, { error: "expected a regular expression that JavaScript can compile" });
+
+function compiles(source: string): boolean {
+  try {
+    new RegExp(source);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const glob = z
+  .string()
+  .min(1)
+  .refine((pattern) => !pattern.startsWith("/") && !pattern.split("/").includes(".."), {
+    error: 'expected a glob relative to the root, without a leading "/" and without ".."',
+  });
+const globs = z.union([glob, z.array(glob).min(1)]);
+
+const redisUrl = z.string().refine(isRedisUrl, {
+  error: "expected a URL such as redis://127.0.0.1:6379/0, rediss://… or redis+unix:///path.sock?db=0",
+});
+
+function isRedisUrl(text: string): boolean {
+  return URL.canParse(text) && ["redis:", "rediss:", "redis+unix:"].includes(new URL(text).protocol);
+}
+
+const pointer = z.string().regex(/^[^#]+#\/.+$/, {
+  error: "expected a file and a JSON pointer, such as config/config.json#/FETCH_INTERVAL_SECONDS",
+});
+const setting = z
+  .strictObject({
+    setting: z
+      .union([pointer, z.array(pointer).min(1)])
+      .meta({ description: "Where to look: file#/json/pointer, the first one found wins." }),
+    unit: z.enum(["ms", "s", "m", "h", "d"]).meta({ description: "The unit of the number found there." }),
+    default: duration.meta({ description: "Used when no setting is found." }),
+    times: z.number().positive().default(1).meta({ description: "The value is multiplied by this." }),
+  })
+  .meta({ description: "A duration taken from the application's own config." });
+const durationOrSetting = z.union([duration, setting]);
+
+const service = z.strictObject({
+  name: name.meta({ description: "How reports name it." }),
+  pidFiles: globs.meta({ description: "Globs; a pid file belongs to the first entry that claims it." }),
+  matches: regularExpression.meta({ description: "What the command line of its process must match." }),
+  grace: duration.prefault("15s").meta({ description: "How long a warm shutdown may take." }),
+  afterGrace: z.enum(["kill", "leave"]).default("kill").meta({ description: "What happens after the grace." }),
+  strays: z.enum(["report", "stop"]).default("report").meta({
+    description: "Matching processes that work inside the root and have no pid file.",
+  }),
+});
+
+const lockRule = z.strictObject({
+  files: globs,
+  olderThan: duration.prefault("5m").meta({ description: "A younger lock is kept, whoever holds it." }),
+});
+
+const ageRung = z.union([
+  z.literal("idle").meta({ description: "Time since the key was last used, where that can be trusted." }),
+  z.strictObject({ ttl: duration }).meta({ description: "This initial TTL minus what remains of it." }),
+  z.strictObject({ json: z.string().min(1) }).meta({ description: "An ISO 8601 time in a JSON value." }),
+]);
+
+const pruneRule = z.strictObject({
+  keys: z.string().min(1).meta({ description: "A Redis glob." }),
+  olderThan: durationOrSetting,
+  age: z.array(ageRung).min(1).meta({ description: "How to tell a key's age, best first." }),
+  withoutTtl: z.enum(["keep", "expire"]).default("keep").meta({
+    description: "A key with no TTL and no provable age: keep it, or give it a TTL of olderThan.",
+  }),
+  url: redisUrl.optional().meta({ description: "Another server than redis.url." }),
+  db: z.int().min(0).optional().meta({ description: "Another database than the URL's." }),
+});
+
+const redis = z.strictObject({
+  url: redisUrl.default("redis://127.0.0.1:6379/0").meta({
+    description: "The application's Redis: pruned, and the queue's home unless queue.url names another.",
+  }),
+  latencyBudget: duration.prefault("2ms").meta({ description: "How long one script call may hold Redis." }),
+  brokerQueues: z.array(z.string().min(1)).default(["celery"]).meta({
+    description: "The broker's queue lists: no prune rule may match them.",
+  }),
+  prune: z.array(pruneRule).default([]),
+});
+
+const tempFiles = z.strictObject({
+  files: globs,
+  olderThan: duration.prefault("0s"),
+  unlessRunning: name.optional().meta({ description: "Kept unless this service is proved stopped." }),
+});
+const tempDirectories = z.strictObject({
+  directories: globs.meta({ description: "Directories, removed as a unit." }),
+  olderThan: duration.prefault("0s"),
+  holding: z.array(glob).min(1).default(["*.pyc", "*.pyo", "*.pyc.*"]).meta({
+    description: "Names it may hold; one that holds anything else is kept.",
+  }),
+});
+const tempPidFiles = z.strictObject({
+  pidFiles: globs.meta({ description: "Pid files, removed when their process is proved gone." }),
+});
+const tempRule = z.union([tempFiles, tempDirectories, tempPidFiles]);
+
+const session = z.strictObject({
+  file: glob,
+  adviseAfter: duration.prefault("14d"),
+  warnAfter: duration.prefault("30d"),
+});
+
+const scheduleEntry = z.strictObject({
+  name,
+  run: z.enum(["clean"]).meta({ description: "The flow to run." }),
+  jobs: z
+    .array(z.enum(["clean-session-locks", "prune-redis", "clean-temp-files"]))
+    .min(1)
+    .optional()
+    .meta({ description: "Only these jobs of the flow." }),
+  cron: z.string().min(1),
+  timezone: z.string().min(1).optional().meta({ description: "Default: the worker's own time zone." }),
+});
+
+const limits = z.strictObject({
+  files: z.int().positive().default(1_000_000).meta({ description: "Files one job may remove." }),
+  keys: z.int().positive().default(100_000_000).meta({ description: "Keys one job may remove." }),
+});
+
+/** What the preserve list is when the config does not name one (design: "preserve wins"). */
+const PRESERVED = [
+  "*.session",
+  "*.session-journal",
+  "*.session-wal",
+  "*.session-shm",
+  "config/**",
+  "data/**",
+  "backups/**",
+  "**/*.log",
+];
+
+export const configFileSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    app: name.meta({ description: "The application's name; part of every Redis key and run." }),
+    services: z.array(service).default([]).meta({ description: "Stopped in this order." }),
+    locks: z.array(lockRule).default([]),
+    redis: redis.prefault({}),
+    queue: z.strictObject({ url: redisUrl.optional() }).prefault({}).meta({
+      description: "Where runs are queued, if not in redis.url.",
+    }),
+    temp: z.array(tempRule).default([]),
+    preserve: z.array(glob).default(PRESERVED).meta({
+      description: "Never removed, whatever a rule says. A glob without a slash matches at any depth.",
+    }),
+    session: session.optional(),
+    schedule: z.array(scheduleEntry).default([]),
+    limits: limits.prefault({}),
+    stageDeadline: duration.prefault("15m").meta({
+      description: "After it, a host that has not finished a stage is reported and the run goes on.",
+    }),
+    workerGrace: duration.prefault("25s").meta({
+      description: "How long a worker that is asked to stop may finish its current jobs.",
+    }),
+    nextSteps: z.array(z.string()).default([]),
+  })
+  .meta({ title: "safe-shutdown", description: "What may be stopped and cleaned, and within which limits." });
+
+/** A config file after parsing: defaults filled in, durations in milliseconds. */
+export type ConfigFile = z.output<typeof configFileSchema>;
+/** A duration in milliseconds, or where in the application's config to find one. */
+export type DurationOrSetting = z.output<typeof durationOrSetting>;

@@ -1,0 +1,82 @@
+/*
+ * What a run says of itself. `RunReport` is the one object that `--json` prints, the API returns and Redis
+ * keeps; see design §7 for its shape.
+ */
+
+/** What happened to a target. `changed`: the world moved on since it was looked at, so it was left alone. */
+export type Outcome = "done" | "planned" | "kept" | "changed" | "failed";
+
+export const outcomes = ["done", "planned", "kept", "changed", "failed"] as const satisfies Outcome[];
+
+export interface Item {
+  /** A path relative to the root, `celery-workers (pid 4242)`, or `telegram_message:* (db 0)`. */
+  readonly target: string;
+  readonly outcome: Outcome;
+  readonly reason?: string;
+}
+
+/** How many targets ended in each outcome, and the bytes freed (in a plan: that would be freed). */
+export type Totals = Record<Outcome, number> & { bytes: number };
+
+export type JobStatus = "done" | "partial" | "failed" | "skipped" | "missing";
+
+export interface JobReport {
+  readonly job: string;
+  readonly host: string;
+  readonly status: JobStatus;
+  /** Why the status is not `done`. */
+  readonly reason?: string;
+  readonly durationMs: number;
+  readonly totals: Totals;
+  /** At most 1,000 per outcome; `totals` counts all. */
+  readonly items: readonly Item[];
+  readonly truncated: boolean;
+}
+
+/** What `check-system` saw. Ages in days, rounded down; sizes in bytes. */
+export interface System {
+  readonly services: readonly {
+    readonly name: string;
+    readonly running: readonly { readonly pid: number; readonly host?: string; readonly stray?: true }[];
+  }[];
+  readonly redis: {
+    readonly reachable: boolean;
+    readonly usedMemoryBytes?: number;
+    readonly reason?: string;
+  };
+  readonly locks: readonly { readonly file: string; readonly ageMs: number; readonly holder: string }[];
+  readonly session: {
+    readonly file: string;
+    readonly present: boolean;
+    readonly ageDays?: number;
+    readonly advice?: string;
+  } | null;
+  readonly disk: { readonly freeBytes: number; readonly totalBytes: number };
+}
+
+export type Mode = "plan" | "apply";
+export type Verdict = "done" | "partial" | "failed" | "refused";
+
+export interface RunReport {
+  readonly version: 1;
+  readonly run: string;
+  readonly flow: string;
+  readonly mode: Mode;
+  readonly engine: "queue" | "inline";
+  readonly app: string;
+  readonly verdict: Verdict;
+  /** ISO 8601, UTC. */
+  readonly startedAt: string;
+  readonly durationMs: number;
+  readonly hosts: readonly string[];
+  /** Hosts that were asked for and have no live worker, or lost it on the way. */
+  readonly unreachable: readonly string[];
+  readonly jobs: readonly JobReport[];
+  /** `null` when the flow has no `check-system`. */
+  readonly system: System | null;
+  readonly nextSteps: readonly string[];
+}
+
+export function noTotals(): Totals {
+  return { done: 0, planned: 0, kept: 0, changed: 0, failed: 0, bytes: 0 };
+}
