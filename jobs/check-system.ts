@@ -1,0 +1,79 @@
+import { z } from "zod";
+import { formatDuration } from "../src/config/duration.ts";
+import { messageOf } from "../src/errors.ts";
+import type { System } from "../src/report/report.ts";
+import { defineJob, type JobContext } from "./job.ts";
+
+const DAY_MS = 86_400_000;
+
+export const checkSystem = defineJob({
+  name: "check-system",
+  summary: "Look at what is running and what is left. Changes nothing.",
+  runsOn: "every host",
+  input: z.strictObject({}),
+  async run(_input, context) {
+    context.report.saw({
+      services: await services(context),
+      redis: await redis(context),
+      locks: await locks(context),
+      session: session(context),
+      disk: context.files.diskUsage(),
+    });
+  },
+});
+
+/** A process that two pid files name is listed once. */
+async function services({ processes }: JobContext): Promise<System["services"]> {
+  return (await processes.survey()).map(({ service, pidFiles, strays }) => {
+    const pids = pidFiles.flatMap((finding) => (finding.state === "running" ? [finding.process.pid] : []));
+    return {
+      name: service.name,
+      running: [
+        ...[...new Set(pids)].map((pid) => ({ pid })),
+        ...strays.map(({ pid }) => ({ pid, stray: true as const })),
+      ],
+    };
+  });
+}
+
+async function redis({ redis, config }: JobContext): Promise<System["redis"]> {
+  try {
+    const { usedMemoryBytes } = await redis.stateOf(config.redis.url);
+    return { reachable: true, usedMemoryBytes };
+  } catch (error) {
+    return { reachable: false, reason: messageOf(error) };
+  }
+}
+
+async function locks({ files, locks, config, clock }: JobContext): Promise<System["locks"]> {
+  const found: System["locks"][number][] = [];
+  for await (const { path, entry, kept } of files.find(config.locks)) {
+    if (entry === undefined) found.push({ file: path, ageMs: 0, holder: kept ?? "unknown" });
+    else {
+      const holder = locks.holderOf(entry);
+      const words =
+        holder.state === "live"
+          ? `pid ${holder.pid} (${holder.how})`
+          : holder.state === "unknown"
+            ? `unknown: ${holder.why}`
+            : "nobody";
+      found.push({ file: path, ageMs: Math.max(0, clock.now() - entry.modifiedAtMs), holder: words });
+    }
+  }
+  return found;
+}
+
+/** An old session may be refused by the service it logs in to: better renewed in time. */
+function session({ files, config, clock }: JobContext): System["session"] {
+  if (config.session === undefined) return null;
+  const { file, adviseAfterMs, warnAfterMs } = config.session;
+  const entry = files.look(file);
+  if (entry === undefined) return { file, present: false };
+  const ageMs = clock.now() - entry.modifiedAtMs;
+  const age = { file, present: true, ageDays: Math.max(0, Math.floor(ageMs / DAY_MS)) };
+  if (ageMs >= warnAfterMs)
+    return { ...age, advice: `older than ${formatDuration(warnAfterMs)}: renew it now` };
+  if (ageMs >= adviseAfterMs)
+    return { ...age, advice: `older than ${formatDuration(adviseAfterMs)}: renew it soon` };
+  return age;
+}

@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { formatDuration } from "../src/config/duration.ts";
+import type { FileEntry } from "../src/system/files.ts";
+import type { Holder } from "../src/system/locks.ts";
+import { defineJob } from "./job.ts";
+
+export const cleanSessionLocks = defineJob({
+  name: "clean-session-locks",
+  summary: "Remove session locks that nobody holds any more.",
+  runsOn: "every host",
+  input: z.strictObject({}),
+  async run(_input, { config, files, locks, clock, report }) {
+    for await (const { rule, path, entry, kept } of files.find(config.locks)) {
+      if (entry === undefined) {
+        report.kept(path, kept ?? "it cannot be looked at");
+        continue;
+      }
+      const ageMs = clock.now() - entry.modifiedAtMs;
+      const age = formatDuration(ageMs);
+      const reason = reasonToKeep(entry, ageMs, rule.olderThanMs, () => locks.holderOf(entry));
+      if (reason !== undefined) report.kept(path, reason);
+      else report.add(path, { reason: `stale: ${age} old, held by nobody`, ...files.remove(entry) });
+    }
+  },
+});
+
+/** The whole policy, in the order an operator would check it. `undefined`: safe to remove. */
+export function reasonToKeep(
+  file: Pick<FileEntry, "kind">,
+  ageMs: number,
+  olderThanMs: number,
+  holderOf: () => Holder,
+): string | undefined {
+  if (file.kind !== "file") return "it is not a regular file";
+  if (ageMs < olderThanMs) return `only ${formatDuration(ageMs)} old`;
+  const holder = holderOf();
+  const age = `${formatDuration(ageMs)} old`;
+  if (holder.state === "live") return `held by pid ${holder.pid} (${holder.how}), ${age}`;
+  if (holder.state === "unknown") return `cannot tell whether it is held: ${holder.why}; ${age}`;
+  return undefined;
+}

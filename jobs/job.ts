@@ -1,0 +1,59 @@
+import type { z } from "zod";
+import type { Config } from "../src/config/config.ts";
+import type { JobReporter } from "../src/report/job-reporter.ts";
+import type { Clock } from "../src/system/clock.ts";
+import type { Files } from "../src/system/files.ts";
+import type { Keyspace } from "../src/system/keyspace.ts";
+import type { Locks } from "../src/system/locks.ts";
+import type { Processes } from "../src/system/processes.ts";
+
+/** The world as a job may see it. Whether its hands really act (apply) or only say what they would (plan) is theirs to know. */
+export interface JobContext {
+  readonly config: Config;
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly locks: Locks;
+  readonly redis: Keyspace;
+  readonly clock: Clock;
+  readonly report: JobReporter;
+  readonly log: Log;
+  /** Aborts when the run is cancelled or the worker must stop: finish the current item and return. */
+  readonly signal: AbortSignal;
+}
+
+/** What a job may log; pino fits. */
+export interface Log {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+}
+
+/** How a job is written. It may run twice: what is already done counts as done. */
+export interface JobDefinition<Shape extends z.ZodRawShape> {
+  readonly name: string;
+  /** One line for help and reports. */
+  readonly summary: string;
+  /** Once per run, on whichever worker takes it, or on every host of the run. */
+  readonly runsOn: "every host" | "one host";
+  /** Which of a run's switches the job takes; checked again right before it runs. */
+  readonly input: z.ZodObject<Shape>;
+  /** A partial failure is data in the report; an exception means "retry me, or change something". */
+  run(input: z.output<z.ZodObject<Shape>>, context: JobContext): Promise<void>;
+}
+
+/** One operation, as the engines run it: `switches` may hold more than the job takes. */
+export interface Job extends Omit<JobDefinition<z.ZodRawShape>, "input" | "run"> {
+  run(switches: Readonly<Record<string, unknown>>, context: JobContext): Promise<void>;
+}
+
+export function defineJob<Shape extends z.ZodRawShape>(definition: JobDefinition<Shape>): Job {
+  const { name, summary, runsOn, input } = definition;
+  return {
+    name,
+    summary,
+    runsOn,
+    run(switches, context) {
+      const taken = Object.keys(input.shape).map((key) => [key, switches[key]]);
+      return definition.run(input.parse(Object.fromEntries(taken)), context);
+    },
+  };
+}

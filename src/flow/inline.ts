@@ -1,0 +1,71 @@
+import type { Log } from "../../jobs/job.ts";
+import type { Config } from "../config/config.ts";
+import { messageOf } from "../errors.ts";
+import { assemble, withoutRunning } from "../report/assemble.ts";
+import type { JobResult, Progress } from "../report/job-reporter.ts";
+import type { RunReport } from "../report/report.ts";
+import type { Clock } from "../system/clock.ts";
+import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
+import { Cancelled, runJob } from "./run-job.ts";
+import { type RunView, type TaskView, viewOf } from "./view.ts";
+
+export interface InlineOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Abort it with `Cancelled` to stop after the current items. */
+  readonly signal: AbortSignal;
+  readonly onView: (view: RunView) => void;
+}
+
+/** Runs the same stages and jobs in this process, on this host, without a queue. Never throws for a job. */
+export async function runInline(run: string, intent: Intent, options: InlineOptions): Promise<RunReport> {
+  const { config, clock, log, signal, onView } = options;
+  const startedAtMs = clock.now();
+  const stages = stagesOf(run, intent);
+  const states = new Map<string, Pick<TaskView, "state" | "progress">>();
+  const results: JobResult[] = [];
+  for (const stage of stages) results.push(...(await Promise.all(stage.map(runTask))));
+  return assemble(
+    {
+      run,
+      flow: intent.flow,
+      mode: intent.mode,
+      engine: "inline",
+      app: config.app,
+      startedAt: new Date(startedAtMs).toISOString(),
+      durationMs: clock.now() - startedAtMs,
+      hosts: intent.hosts,
+      unreachable: [],
+      nextSteps: nextStepsOf(intent, config),
+      cancelled: signal.aborted,
+    },
+    results,
+  );
+
+  async function runTask({ id, task, skip }: PlannedTask): Promise<JobResult> {
+    if (skip !== undefined) return withoutRunning(task.job, config.host, "skipped", skip);
+    if (signal.aborted)
+      return withoutRunning(task.job, config.host, "skipped", "the run was cancelled before");
+    show(id, "running");
+    try {
+      const onProgress = (progress: Progress) => show(id, "running", progress);
+      return await runJob(task, { config, clock, log, signal, onProgress });
+    } catch (error) {
+      if (error instanceof Cancelled) throw error;
+      return withoutRunning(task.job, config.host, "failed", messageOf(error));
+    } finally {
+      show(id, "ended", states.get(id)?.progress);
+    }
+  }
+
+  function show(id: string, state: TaskView["state"], progress?: Progress): void {
+    states.set(id, { state, progress });
+    onView(viewOf(run, stages, (task) => states.get(task) ?? { state: "waiting", progress: undefined }));
+  }
+}
+
+/** What to do after the application was stopped; nothing after cleaning beside it. */
+export function nextStepsOf(intent: Intent, config: Config): readonly string[] {
+  return intent.flow === "clean" ? [] : config.nextSteps;
+}

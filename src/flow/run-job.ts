@@ -1,0 +1,63 @@
+import { flows } from "../../jobs/flows.ts";
+import type { Log } from "../../jobs/job.ts";
+import { jobs } from "../../jobs/registry.ts";
+import type { Config } from "../config/config.ts";
+import { messageOf, SafeShutdownError } from "../errors.ts";
+import { JobReporter, type JobResult, type Progress } from "../report/job-reporter.ts";
+import type { Clock } from "../system/clock.ts";
+import { openWorld } from "../system/world.ts";
+import type { Task } from "./intent.ts";
+
+/** Why a job was told to stop before its end. */
+export class Cancelled extends Error {
+  override readonly name = "Cancelled";
+}
+
+/** Where a job runs. */
+export interface JobEnvironment {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: Progress) => void;
+}
+
+/**
+ * Runs one job in this process, with the config of this process. Both engines call this.
+ * A refusal, a cancellation or an unreachable Redis is a result; any other exception is thrown, and so is one
+ * after `signal` was aborted for another reason than `Cancelled`.
+ */
+export async function runJob(task: Task, environment: JobEnvironment): Promise<JobResult> {
+  const { config, clock, log, signal, onProgress } = environment;
+  const startedAtMs = clock.now();
+  const report = new JobReporter(task.job, config.host, onProgress);
+  const { mode } = task;
+  const world = await openWorld({ config, mode, signal, clock, presumeStopped: presumptionOf(task) });
+  try {
+    await jobs[task.job].run({ force: task.force }, { config, ...world, report, log, signal });
+    return report.finish(clock.now() - startedAtMs);
+  } catch (error) {
+    if (signal.aborted && !(signal.reason instanceof Cancelled)) throw error;
+    return report.finish(clock.now() - startedAtMs, endingOf(error, report));
+  } finally {
+    await world.close();
+  }
+}
+
+/** In a plan, a job after `stop-services` must see the world as that would have left it. */
+function presumptionOf({ flow, stage, mode, force, job }: Task): { force: boolean } | undefined {
+  const before: readonly string[] = flows[flow].slice(0, stage).flat();
+  const isAfterStop = mode === "plan" && before.includes("stop-services") && job !== "check-system";
+  return isAfterStop ? { force } : undefined;
+}
+
+function endingOf(error: unknown, report: JobReporter): Parameters<JobReporter["finish"]>[1] {
+  if (error instanceof Cancelled) return { status: "partial", reason: "cancelled" };
+  if (error instanceof SafeShutdownError) {
+    if (error.code === "refused") return { status: "partial", reason: error.message, refused: true };
+    if (error.code === "redis-unreachable") {
+      return { status: report.isEmpty ? "skipped" : "partial", reason: error.message };
+    }
+  }
+  throw error instanceof Error ? error : new Error(messageOf(error));
+}

@@ -1,0 +1,76 @@
+import type { JobResult } from "./job-reporter.ts";
+import {
+  type JobReport,
+  type JobStatus,
+  noTotals,
+  type RunReport,
+  type System,
+  type Verdict,
+} from "./report.ts";
+
+/** What is known of a run apart from what its jobs did. */
+export type RunFacts = Omit<RunReport, "version" | "verdict" | "jobs" | "system"> & {
+  readonly cancelled: boolean;
+};
+
+/** Puts together what the jobs of a run said. */
+export function assemble({ cancelled, ...facts }: RunFacts, results: readonly JobResult[]): RunReport {
+  const { run, flow, mode, engine, app, startedAt, durationMs, hosts, unreachable, nextSteps } = facts;
+  return {
+    version: 1,
+    run,
+    flow,
+    mode,
+    engine,
+    app,
+    verdict: verdictOf(results, cancelled || unreachable.length > 0),
+    startedAt,
+    durationMs,
+    hosts,
+    unreachable,
+    jobs: results.map(({ report }) => report),
+    system: systemOf(results),
+    nextSteps,
+  };
+}
+
+/** The result of a job that did not run, or did not come back. */
+export function withoutRunning(job: string, host: string, status: JobStatus, reason: string): JobResult {
+  return {
+    report: { job, host, status, reason, durationMs: 0, totals: noTotals(), items: [], truncated: false },
+  };
+}
+
+/** A skipped job spoils nothing: its reason is in the report. */
+function verdictOf(results: readonly JobResult[], isIncomplete: boolean): Verdict {
+  if (results.some(({ refused }) => refused)) return "refused";
+  const counted = results.filter(({ report }) => report.status !== "skipped");
+  if (counted.length > 0 && counted.every(({ report }) => hasNothing(report))) return "failed";
+  if (isIncomplete || counted.some(({ report }) => report.status !== "done")) return "partial";
+  return "done";
+}
+
+function hasNothing({ status }: JobReport): boolean {
+  return status === "failed" || status === "missing";
+}
+
+/** Of several hosts: their services together, each process with its host; the rest as the first one saw it. */
+function systemOf(results: readonly JobResult[]): System | null {
+  const seen = results.flatMap(({ report, system }) =>
+    system === undefined ? [] : [{ host: report.host, system }],
+  );
+  const [first] = seen;
+  if (first === undefined) return null;
+  if (seen.length === 1) return first.system;
+  const names = new Set(seen.flatMap(({ system }) => system.services.map(({ name }) => name)));
+  const services = [...names].map((name) => ({
+    name,
+    running: seen.flatMap(({ host, system }) =>
+      (system.services.find((service) => service.name === name)?.running ?? []).map((process) => ({
+        ...process,
+        host,
+      })),
+    ),
+  }));
+  return { ...first.system, services };
+}

@@ -1,0 +1,123 @@
+import type { Effect } from "../system/files.ts";
+import { type Item, type JobReport, type JobStatus, noTotals, type Outcome, type System } from "./report.ts";
+
+/** How many items per outcome a report keeps; the totals count them all. */
+export const ITEMS_KEPT = 1_000;
+
+/** What a running job tells of itself, for whoever watches. */
+export interface Progress {
+  readonly totals: Readonly<JobReport["totals"]>;
+  /** What it waits for right now. */
+  readonly waitingFor?: string;
+}
+
+/** What a job hands over at its end. */
+export interface JobResult {
+  readonly report: JobReport;
+  /** Only from `check-system`. */
+  readonly system?: System;
+  /** A safety rule stopped the job, such as a limit. */
+  readonly refused?: true;
+}
+
+/** The report of one job while it is being written. */
+export class JobReporter {
+  readonly #job: string;
+  readonly #host: string;
+  readonly #onProgress: (progress: Progress) => void;
+  readonly #items: Item[] = [];
+  readonly #perOutcome: Record<Outcome, number> = { done: 0, planned: 0, kept: 0, changed: 0, failed: 0 };
+  readonly #totals = noTotals();
+  readonly #incomplete: string[] = [];
+  #truncated = false;
+  #system: System | undefined;
+
+  constructor(job: string, host: string, onProgress: (progress: Progress) => void = () => {}) {
+    this.#job = job;
+    this.#host = host;
+    this.#onProgress = onProgress;
+  }
+
+  /** A candidate that stays as it is, and why. */
+  kept(target: string, reason: string): void {
+    this.count({ target, outcome: "kept", reason });
+  }
+
+  /** What came of an action on a target. */
+  add(target: string, effect: Effect): void {
+    const { outcome, reason } = effect;
+    const item = reason === undefined ? { target, outcome } : { target, outcome, reason };
+    this.count(item, 1, "bytes" in effect ? effect.bytes : 0);
+  }
+
+  failed(target: string, reason: string): void {
+    this.count({ target, outcome: "failed", reason });
+  }
+
+  /** One item that stands for `amount` things, such as the keys that a rule removed. */
+  count(item: Item, amount = 1, bytes = 0): void {
+    this.#totals[item.outcome] += amount;
+    this.#totals.bytes += bytes;
+    this.#perOutcome[item.outcome] += 1;
+    if (this.#perOutcome[item.outcome] <= ITEMS_KEPT) this.#items.push(item);
+    else this.#truncated = true;
+    this.#onProgress({ totals: this.#totals });
+  }
+
+  /** Counts without an item: progress of something whose item comes later. */
+  tally(outcome: Outcome, amount: number, bytes: number): void {
+    this.#totals[outcome] += amount;
+    this.#totals.bytes += bytes;
+    this.#onProgress({ totals: this.#totals });
+  }
+
+  /** Adds an item whose amount was tallied before. */
+  note(item: Item): void {
+    this.count(item, 0);
+  }
+
+  /** What the job waits for right now. */
+  waitingFor(what: string): void {
+    this.#onProgress({ totals: this.#totals, waitingFor: what });
+  }
+
+  /** Whether nothing was told yet. */
+  get isEmpty(): boolean {
+    return this.#items.length === 0 && Object.values(this.#totals).every((amount) => amount === 0);
+  }
+
+  /** The job did not reach its goal, though nothing failed by itself. */
+  incomplete(reason: string): void {
+    this.#incomplete.push(reason);
+  }
+
+  /** What `check-system` saw. */
+  saw(system: System): void {
+    this.#system = system;
+  }
+
+  /** The finished report. `ending` overrides the status that follows from what was told. */
+  finish(
+    durationMs: number,
+    ending: { status?: JobStatus; reason?: string; refused?: boolean } = {},
+  ): JobResult {
+    const failed = this.#totals.failed;
+    const reasons = [...this.#incomplete];
+    if (ending.reason !== undefined) reasons.unshift(ending.reason);
+    const status = ending.status ?? (failed > 0 || reasons.length > 0 ? "partial" : "done");
+    return {
+      report: {
+        job: this.#job,
+        host: this.#host,
+        status,
+        ...(reasons.length > 0 && { reason: reasons.join("; ") }),
+        durationMs,
+        totals: { ...this.#totals },
+        items: [...this.#items],
+        truncated: this.#truncated,
+      },
+      ...(this.#system !== undefined && { system: this.#system }),
+      ...(ending.refused === true && { refused: true }),
+    };
+  }
+}

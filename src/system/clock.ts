@@ -1,0 +1,31 @@
+import { setTimeout as timer, setImmediate as turn } from "node:timers/promises";
+
+/** The only source of time. Tests put their own in its place. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+  /** Resolves after `ms`, or at once when `signal` aborts: it never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Lets the event loop turn once, so that locks are renewed and progress is shown during long work. */
+  breathe(): Promise<void>;
+}
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: async (ms, signal) => {
+    if (signal?.aborted) return;
+    await timer(ms, undefined, signal === undefined ? {} : { signal }).catch(ignoreAbort);
+  },
+  breathe: () => turn(),
+};
+
+function ignoreAbort(error: unknown): void {
+  if (!(error instanceof Error && error.name === "AbortError")) throw error;
+}
+
+/** Calls `act` every `ms` until the returned function is called. Never keeps the process alive. */
+export function every(ms: number, act: () => void): () => void {
+  const interval = setInterval(act, ms);
+  interval.unref();
+  return () => clearInterval(interval);
+}

@@ -1,0 +1,153 @@
+import type { Redis } from "ioredis";
+import type { PruneRule } from "../config/config.ts";
+import type { ProtectedKeys } from "../config/protected-keys.ts";
+import { messageOf, SafeShutdownError } from "../errors.ts";
+import type { Mode } from "../report/report.ts";
+import { PRUNE_PAGE } from "./prune-script.ts";
+import { connectRedis } from "./redis-connection.ts";
+
+/** Why a key that a rule matches was kept. */
+export type KeepReason = "young" | "used" | "unproved" | "queue" | "protected" | "limit";
+
+/** What one script call did; counts of keys. */
+export interface PrunePage {
+  readonly matched: number;
+  readonly removed: number;
+  /** Memory of the removed keys, as MEMORY USAGE measures it. */
+  readonly bytes: number;
+  /** Keys with no TTL and no provable age that were given a TTL. */
+  readonly givenTtl: number;
+  readonly kept: ReadonlyMap<KeepReason, number>;
+}
+
+export interface ServerState {
+  readonly usedMemoryBytes: number;
+  readonly maxMemoryPolicy: string;
+  readonly uptimeSeconds: number;
+  readonly version: string;
+}
+
+export interface KeyspaceOptions {
+  readonly mode: Mode;
+  /** How long one script call may hold Redis. */
+  readonly latencyBudgetMs: number;
+  readonly protectedKeys: ProtectedKeys;
+  /** How many keys may be removed. */
+  readonly limit: number;
+  readonly signal: AbortSignal;
+}
+
+/** A bound on the pages of one call, should the server's clock stand still inside a script. */
+const MAX_SCANS = 50;
+
+/** The hands that look at and prune Redis. Removals happen in the server, page by page, see `PRUNE_PAGE`. */
+export class Keyspace {
+  readonly #options: KeyspaceOptions;
+  readonly #connections = new Map<string, Promise<Redis>>();
+  #room: number;
+  /** The outcome of a removed key: `planned` in a plan. */
+  readonly removal: "done" | "planned";
+
+  constructor(options: KeyspaceOptions) {
+    this.#options = options;
+    this.#room = options.limit;
+    this.removal = options.mode === "plan" ? "planned" : "done";
+  }
+
+  /** Memory, policy and age of a server. Throws `redis-unreachable`. */
+  async stateOf(url: string): Promise<ServerState> {
+    const redis = await this.#connect(url);
+    const info = await redis.info();
+    const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
+    return {
+      usedMemoryBytes: Number(field("used_memory")),
+      maxMemoryPolicy: field("maxmemory_policy"),
+      uptimeSeconds: Number(field("uptime_in_seconds")),
+      version: field("redis_version"),
+    };
+  }
+
+  /**
+   * Prunes by one rule and yields what each script call did. Between calls others get their turn.
+   * Throws `redis-unreachable`; `refused` when the limit on keys is reached; when aborted.
+   */
+  async *prune(rule: PruneRule): AsyncGenerator<PrunePage> {
+    const { mode, latencyBudgetMs, protectedKeys, signal } = this.#options;
+    const server = await this.stateOf(rule.url);
+    const redis = await this.#connect(rule.url, rule.db);
+    const intent = JSON.stringify({
+      mode,
+      keys: rule.keys,
+      olderThanMs: rule.olderThanMs,
+      age: rule.age,
+      withoutTtl: rule.withoutTtl,
+      protected: protectedKeys,
+      budgetMicros: latencyBudgetMs * 1_000,
+      maxScans: MAX_SCANS,
+      trustIdle: !server.maxMemoryPolicy.includes("lfu"),
+      uptimeSeconds: server.uptimeSeconds,
+    });
+    let cursor = "0";
+    do {
+      signal.throwIfAborted();
+      const answer = await this.#page(redis, cursor, intent);
+      cursor = answer.cursor;
+      this.#room -= answer.page.removed;
+      yield answer.page;
+      if (answer.page.kept.has("limit")) {
+        throw new SafeShutdownError(
+          "refused",
+          `limits.keys is reached: ${this.#options.limit} keys were removed`,
+        );
+      }
+    } while (cursor !== "0");
+  }
+
+  /** Closes all connections. */
+  async close(): Promise<void> {
+    const connections = await Promise.allSettled(this.#connections.values());
+    for (const connection of connections) {
+      if (connection.status === "fulfilled") connection.value.disconnect();
+    }
+    this.#connections.clear();
+  }
+
+  async #page(redis: Redis, cursor: string, intent: string): Promise<{ cursor: string; page: PrunePage }> {
+    try {
+      return parsePage(await redis.call("EVAL", PRUNE_PAGE, 0, cursor, intent, this.#room));
+    } catch (error) {
+      if (redis.status === "ready") throw error;
+      throw new SafeShutdownError("redis-unreachable", `Redis was lost while pruning: ${messageOf(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  async #connect(url: string, db?: number): Promise<Redis> {
+    const key = `${url} ${db ?? ""}`;
+    const known = this.#connections.get(key);
+    if (known !== undefined) return known;
+    const connection = connectRedis(url, { commandTimeout: 10_000, ...(db !== undefined && { db }) });
+    this.#connections.set(key, connection);
+    const redis = await connection;
+    // Redis 7.2 and later: reading a value does not change its idle time
+    await redis.call("CLIENT", "NO-TOUCH", "ON").catch(() => undefined);
+    return redis;
+  }
+}
+
+function parsePage(answer: unknown): { cursor: string; page: PrunePage } {
+  const [cursor, , matched, removed, bytes, givenTtl, ...pairs] = answer as [string, ...number[]];
+  const kept = new Map<KeepReason, number>();
+  for (let i = 0; i < pairs.length; i += 2) kept.set(String(pairs[i]) as KeepReason, Number(pairs[i + 1]));
+  return {
+    cursor: String(cursor),
+    page: {
+      matched: Number(matched),
+      removed: Number(removed),
+      bytes: Number(bytes),
+      givenTtl: Number(givenTtl),
+      kept,
+    },
+  };
+}

@@ -1,0 +1,87 @@
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import type { FileEntry, Files } from "./files.ts";
+import { LOCK_MAX_BYTES, parseLockOwner } from "./lock-owner.ts";
+import { lockThrough, readOpenFiles } from "./open-files.ts";
+import { readProcess } from "./proc.ts";
+
+/** Who holds a lock. `unknown` must be treated as held. */
+export type Holder =
+  | { readonly state: "free" }
+  | { readonly state: "live"; readonly pid: number; readonly how: string }
+  | { readonly state: "unknown"; readonly why: string };
+
+/** A lock's text is written after its owner started; the clock of processes has whole seconds. */
+const SLACK_MS = 2_000;
+
+/**
+ * The hands that tell whether a lock is held. A lock is live if a process holds a kernel lock on it, has it
+ * open, or is named inside. flock and fcntl locks do not see each other, so nothing is probed by locking:
+ * descriptors are read instead, see proc(5).
+ */
+export class Locks {
+  readonly #files: Files;
+  readonly #root: string;
+  readonly #presumedGone: ReadonlySet<number>;
+
+  constructor(files: Files, root: string, presumed: { readonly pids: ReadonlySet<number> }) {
+    this.#files = files;
+    this.#root = root;
+    this.#presumedGone = presumed.pids;
+  }
+
+  /** Looks afresh at every call, so that the answer is as young as can be. */
+  holderOf(file: FileEntry): Holder {
+    const openFiles = readOpenFiles(this.#root, this.#presumedGone);
+    const openers = openFiles.openersOf(file);
+    const [opener] = openers;
+    if (opener !== undefined) {
+      const locking = openers.find((candidate) => lockThrough(candidate) !== undefined) ?? opener;
+      return { state: "live", pid: locking.pid, how: lockThrough(locking) ?? "has it open" };
+    }
+    return (
+      this.#ownerInside(file) ??
+      this.#kernelLock(file) ??
+      (openFiles.hiddenProcesses === 0
+        ? { state: "free" }
+        : {
+            state: "unknown",
+            why: `${openFiles.hiddenProcesses} processes of other users cannot be looked into; root could`,
+          })
+    );
+  }
+
+  #ownerInside(file: FileEntry): Holder | undefined {
+    const content = this.#files.read(file, LOCK_MAX_BYTES);
+    if (content === undefined) return { state: "unknown", why: "it cannot be read" };
+    const owner = parseLockOwner(content);
+    if (owner === undefined || this.#presumedGone.has(owner.pid)) return undefined;
+    if (owner.host !== undefined && owner.host !== hostname()) {
+      return { state: "unknown", why: `it names pid ${owner.pid} on ${owner.host}` };
+    }
+    const process = readProcess(owner.pid);
+    if (process === undefined || process.startedAtMs > file.modifiedAtMs + SLACK_MS) return undefined;
+    return { state: "live", pid: owner.pid, how: "named in it" };
+  }
+
+  /** Kernel locks whose holder cannot be seen, because it is another user's or in another pid namespace. */
+  #kernelLock(file: FileEntry): Holder | undefined {
+    const line = readFileSync("/proc/locks", "utf8")
+      .split("\n")
+      .find((text) => text.includes(`${deviceName(file.device)}:${file.inode} `));
+    const [, , kind = "", , , pid] = line?.split(/\s+/) ?? [];
+    if (line === undefined || this.#presumedGone.has(Number(pid))) return undefined;
+    return { state: "live", pid: Number(pid), how: kind.toLowerCase() };
+  }
+}
+
+/** A device as /proc/locks names it: `fe:00`. The numbers are packed as in gnu_dev_major(3). */
+function deviceName(device: number): string {
+  const major = (device >>> 8) & 0xfff;
+  const minor = (device & 0xff) | ((device >>> 12) & 0xfff00);
+  return `${hex(major)}:${hex(minor)}`;
+}
+
+function hex(value: number): string {
+  return value.toString(16).padStart(2, "0");
+}

@@ -1,0 +1,53 @@
+import picomatch from "picomatch";
+
+/*
+ * Which paths a glob means. Paths are relative to the root, with "/" between names. A leading dot is an
+ * ordinary character, as it is to find(1).
+ */
+
+export type Matcher = (path: string) => boolean;
+
+/** Whether a path is meant by any of the patterns. Exact: letter case and Unicode form count. */
+export function matcherOf(patterns: readonly string[]): Matcher {
+  const matchers = patterns.map((pattern) => picomatch(pattern, { dot: true, strictBrackets: true }));
+  return (path) => matchers.some((matches) => matches(path));
+}
+
+/**
+ * Which pattern of the preserve list protects a path, if one does. Generous on purpose, because it can only
+ * keep: case and Unicode form do not count, a glob without "/" holds at any depth, and what lies below a
+ * protected path is protected too.
+ */
+export function preserverOf(patterns: readonly string[]): (path: string) => string | undefined {
+  const guards = patterns.map((pattern) => {
+    const plain = pattern.normalize("NFC").replace(/^(?:\.\/+)+/, "");
+    const anywhere = plain.includes("/") ? plain : `**/${plain}`;
+    const below = anywhere.endsWith("/**") ? [anywhere, anywhere.slice(0, -3)] : [anywhere, `${anywhere}/**`];
+    return { pattern, matches: picomatch(below, { dot: true, nocase: true }) };
+  });
+  return (path) => {
+    const form = path.normalize("NFC");
+    return guards.find(({ matches }) => matches(form))?.pattern;
+  };
+}
+
+/** Whether anything below the directory `path` could be meant by one of the patterns. */
+export function descentOf(patterns: readonly string[]): Matcher {
+  const routes = patterns.flatMap((pattern) => {
+    const names = pattern.split("/").slice(0, -1);
+    const open = names.findIndex((name) => name.includes("**"));
+    const fixed = open === -1 ? names : names.slice(0, open);
+    return [{ names: fixed.map((name) => picomatch(name, { dot: true })), isOpen: open !== -1 }];
+  });
+  return (path) => {
+    const names = path.split("/");
+    return routes.some(
+      (route) =>
+        (route.isOpen || names.length <= route.names.length) &&
+        route.names.every((matches, depth) => {
+          const name = names[depth];
+          return name === undefined || matches(name);
+        }),
+    );
+  };
+}

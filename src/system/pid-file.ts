@@ -1,0 +1,55 @@
+import type { Service } from "../config/config.ts";
+import type { FileEntry } from "./files.ts";
+import { type Process, readProcess } from "./proc.ts";
+
+/**
+ * What a pid file is worth. `running`: proved to name a running process of the service. `gone`: the process
+ * it named is proved to have ended. `unsure`: it names something else, or cannot be read; left alone.
+ */
+export type PidFileFinding =
+  | { readonly file: FileEntry; readonly state: "running"; readonly process: Process }
+  | { readonly file: FileEntry; readonly state: "gone"; readonly reason: string }
+  | { readonly file: Pick<FileEntry, "path">; readonly state: "unsure"; readonly reason: string };
+
+/** A pid file is written after its process started; the clock of processes has whole seconds. */
+const SLACK_MS = 2_000;
+
+/** Larger than any pid file; what is longer is not one. */
+export const PID_FILE_MAX_BYTES = 64;
+
+/** The pid in a pid file: one decimal number of at most 7 digits (the kernel's PID_MAX_LIMIT is 4,194,304). */
+export function parsePidFile(content: Buffer): number | undefined {
+  const digits = /^\s*(\d{1,7})\s*$/.exec(content.toString("latin1"))?.[1];
+  const pid = Number(digits);
+  return digits !== undefined && pid > 0 && pid <= 4_194_304 ? pid : undefined;
+}
+
+/**
+ * Whether a pid file names a running process of `service`: the process must exist, must not have started
+ * after the file was written, and its command line must match. Without a service (`undefined`) any process
+ * counts as its own.
+ */
+export function identify(
+  file: FileEntry,
+  content: Buffer | undefined,
+  service: Service | undefined,
+): PidFileFinding {
+  if (content === undefined) return { file, state: "unsure", reason: "it cannot be read as a regular file" };
+  const pid = parsePidFile(content);
+  if (pid === undefined) return { file, state: "unsure", reason: "it does not hold a pid" };
+  if (pid === 1) return { file, state: "unsure", reason: "it names pid 1" };
+
+  const process = readProcess(pid);
+  if (process === undefined) return { file, state: "gone", reason: `pid ${pid} has ended` };
+  if (process.startedAtMs > file.modifiedAtMs + SLACK_MS) {
+    return { file, state: "gone", reason: `pid ${pid} is another process now, started after this file` };
+  }
+  if (service !== undefined && !service.matches.test(process.commandLine)) {
+    return {
+      file,
+      state: "unsure",
+      reason: `pid ${pid} is alive and its command line does not match ${service.name}`,
+    };
+  }
+  return { file, state: "running", process };
+}

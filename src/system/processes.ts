@@ -1,0 +1,175 @@
+import type { Service } from "../config/config.ts";
+import { messageOf, systemCodeOf } from "../errors.ts";
+import type { Mode } from "../report/report.ts";
+import type { Clock } from "./clock.ts";
+import type { FileEntry, Files } from "./files.ts";
+import { identify, PID_FILE_MAX_BYTES, type PidFileFinding } from "./pid-file.ts";
+import { isStillRunning, listProcesses, type Process, readProcess, workingDirectoryOf } from "./proc.ts";
+
+export type { PidFileFinding } from "./pid-file.ts";
+export type { Process } from "./proc.ts";
+
+/** What is there of one service. */
+export interface ServiceState {
+  readonly service: Service;
+  readonly pidFiles: readonly PidFileFinding[];
+  /** Processes that match and work inside the root, but that no pid file leads to. */
+  readonly strays: readonly Process[];
+}
+
+/** What came of a signal. */
+export type SignalEffect =
+  | { readonly outcome: "done" | "planned" }
+  | { readonly outcome: "changed" | "failed"; readonly reason: string };
+
+export interface ProcessesOptions {
+  /** A real path. */
+  readonly root: string;
+  readonly services: readonly Service[];
+  readonly files: Files;
+  readonly mode: Mode;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  /** Processes that an earlier stage of the same plan would have stopped already. */
+  readonly presumed: { readonly pids: ReadonlySet<number> };
+}
+
+const POLL_MS = 50;
+
+/**
+ * The hands that find, watch and signal processes. A process is its pid *and* its start time; both are
+ * compared again right before every signal. In plan mode no signal is sent.
+ */
+export class Processes {
+  readonly #options: ProcessesOptions;
+  /** This process, its ancestors and pid 1: never signalled. */
+  readonly #own = ownLineage();
+
+  constructor(options: ProcessesOptions) {
+    this.#options = options;
+  }
+
+  /** What is there of every service, in the order of the config. A pid file belongs to its first claimant. */
+  async survey(): Promise<ServiceState[]> {
+    const { services, presumed } = this.#options;
+    const rules = services.map((service) => ({ service, patterns: service.pidFiles }));
+    const findings = new Map<Service, PidFileFinding[]>(services.map((service) => [service, []]));
+    for await (const { rule, path, entry, kept } of this.#options.files.find(rules)) {
+      const finding = entry === undefined ? unreadable(path, kept) : this.identify(entry, rule.service);
+      findings.get(rule.service)?.push(finding);
+    }
+
+    const processes = listProcesses().filter(({ pid }) => !presumed.pids.has(pid));
+    const claimed = new Set<number>();
+    for (const finding of [...findings.values()].flat()) {
+      if (finding.state === "running")
+        for (const { pid } of treeOf(finding.process, processes)) claimed.add(pid);
+    }
+    return services.map((service) => ({
+      service,
+      pidFiles: findings.get(service) ?? [],
+      strays: this.#straysOf(service, processes, claimed),
+    }));
+  }
+
+  /** What a pid file is worth; `service` is `undefined` when any process counts as its own. */
+  identify(file: FileEntry, service: Service | undefined): PidFileFinding {
+    const finding = identify(file, this.#options.files.read(file, PID_FILE_MAX_BYTES), service);
+    if (finding.state !== "running") return finding;
+    const { pid } = finding.process;
+    if (this.#own.has(pid))
+      return { file, state: "unsure", reason: `pid ${pid} is safe-shutdown or its parent` };
+    if (this.#options.presumed.pids.has(pid)) return { file, state: "gone", reason: `pid ${pid} is stopped` };
+    return finding;
+  }
+
+  /** Processes and all their descendants as of now, each once, parents first. */
+  treeOf(...roots: Process[]): Process[] {
+    const all = listProcesses();
+    const members = roots.flatMap((root) => treeOf(root, all));
+    return [...new Map(members.map((member) => [member.pid, member])).values()];
+  }
+
+  /**
+   * Sends a signal to exactly this process. Right before it, pid and start time are compared again, and the
+   * command line with `matches` if given. Already gone counts as done; EPERM means that it is alive.
+   */
+  signal(process: Process, signal: "SIGTERM" | "SIGKILL", matches?: RegExp): SignalEffect {
+    if (this.#own.has(process.pid)) return { outcome: "failed", reason: "it is safe-shutdown or its parent" };
+    const now = readProcess(process.pid);
+    if (now === undefined) return { outcome: "done" };
+    if (now.startTicks !== process.startTicks) {
+      return { outcome: "changed", reason: "its pid belongs to another process now" };
+    }
+    if (matches !== undefined && !matches.test(now.commandLine)) {
+      return { outcome: "changed", reason: "its command line does not match any more" };
+    }
+    return this.#options.mode === "plan" ? { outcome: "planned" } : send(process.pid, signal);
+  }
+
+  /**
+   * Waits until all have ended, at most `timeoutMs`; answers those still running. `onWait` is told, several
+   * times a second, who is waited for. Ends early when the run is aborted.
+   */
+  async waitUntilGone(
+    processes: readonly Process[],
+    timeoutMs: number,
+    onWait: (running: readonly Process[], waitedMs: number) => void,
+  ): Promise<Process[]> {
+    const { clock, signal } = this.#options;
+    const startedAtMs = clock.now();
+    for (;;) {
+      const running = processes.filter(isStillRunning);
+      const waitedMs = clock.now() - startedAtMs;
+      if (running.length === 0 || waitedMs >= timeoutMs || signal.aborted) return running;
+      onWait(running, waitedMs);
+      await clock.sleep(Math.min(POLL_MS, timeoutMs - waitedMs), signal);
+    }
+  }
+
+  #straysOf(service: Service, processes: readonly Process[], claimed: Set<number>): Process[] {
+    return processes.filter(
+      ({ pid, commandLine }) =>
+        !claimed.has(pid) &&
+        !this.#own.has(pid) &&
+        service.matches.test(commandLine) &&
+        isInside(workingDirectoryOf(pid), this.#options.root),
+    );
+  }
+}
+
+function unreadable(path: string, reason = "it cannot be looked at"): PidFileFinding {
+  return { file: { path }, state: "unsure", reason };
+}
+
+function isInside(path: string | undefined, root: string): boolean {
+  return path !== undefined && (path === root || path.startsWith(`${root}/`));
+}
+
+function send(pid: number, signal: "SIGTERM" | "SIGKILL"): SignalEffect {
+  try {
+    process.kill(pid, signal);
+    return { outcome: "done" };
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === "ESRCH") return { outcome: "done" };
+    const reason =
+      code === "EPERM" ? "it is alive, and only its owner or root may signal it" : messageOf(error);
+    return { outcome: "failed", reason };
+  }
+}
+
+function treeOf(process: Process, all: readonly Process[]): Process[] {
+  const tree = [process];
+  for (const member of tree) {
+    tree.push(...all.filter(({ pid, parentPid }) => parentPid === member.pid && pid !== process.pid));
+  }
+  return tree;
+}
+
+function ownLineage(): ReadonlySet<number> {
+  const pids = new Set([1, process.pid]);
+  for (let pid = process.ppid; pid > 1 && !pids.has(pid); pid = readProcess(pid)?.parentPid ?? 0)
+    pids.add(pid);
+  return pids;
+}

@@ -1,0 +1,66 @@
+import { Redis, type RedisOptions } from "ioredis";
+import { databaseOf } from "../config/redis-url.ts";
+import { messageOf, SafeShutdownError } from "../errors.ts";
+
+/** How long a server may take to answer the first time, in milliseconds. */
+const CONNECT_MS = 1_500;
+
+/**
+ * ioredis options of a Redis URL: `redis://`, `rediss://` (TLS) or `redis+unix:///path.sock?db=0`, with an
+ * optional user and password.
+ */
+export function redisOptionsOf(text: string): RedisOptions {
+  const url = new URL(text);
+  const isSocket = url.protocol === "redis+unix:";
+  return {
+    ...(isSocket
+      ? { path: decodeURIComponent(url.pathname) }
+      : { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 6379) }),
+    ...(url.protocol === "rediss:" && { tls: {} }),
+    ...(url.username !== "" && { username: decodeURIComponent(url.username) }),
+    ...(url.password !== "" && { password: decodeURIComponent(url.password) }),
+    db: databaseOf(text),
+  };
+}
+
+/** A server's address without its password: what reports and errors may show. */
+export function addressOf(text: string): string {
+  const url = new URL(text);
+  return url.protocol === "redis+unix:" ? url.pathname : `${url.hostname}:${url.port || 6379}`;
+}
+
+/**
+ * A connection that is made now or not at all: no queueing of commands, no reconnecting.
+ * Throws `redis-unreachable`, within two seconds, with the reason and without the password.
+ */
+export async function connectRedis(url: string, options: RedisOptions = {}): Promise<Redis> {
+  const settings: RedisOptions = {
+    ...redisOptionsOf(url),
+    lazyConnect: true,
+    connectTimeout: CONNECT_MS,
+    commandTimeout: CONNECT_MS,
+    disconnectTimeout: 100,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    retryStrategy: () => null,
+    ...options,
+  };
+  const redis = new Redis({ ...settings, replyMapping: "legacy" });
+  // connect() itself rejects only with "Connection is closed.": the reason comes as an event
+  let reason: unknown;
+  redis.on("error", (error) => {
+    reason = error;
+  });
+  try {
+    await redis.connect();
+    await redis.ping();
+    return redis;
+  } catch (error) {
+    redis.disconnect();
+    throw new SafeShutdownError(
+      "redis-unreachable",
+      `Redis at ${addressOf(url)} cannot be reached: ${messageOf(reason ?? error)}`,
+      { cause: error },
+    );
+  }
+}

@@ -1,0 +1,159 @@
+import { type Dirent, lstatSync, opendirSync, type Stats } from "node:fs";
+import { messageOf, systemCodeOf } from "../errors.ts";
+import { type Directories, DirectoryChanged, type HeldDirectory, release, within } from "./directory.ts";
+import { descentOf, type Matcher, matcherOf, preserverOf } from "./patterns.ts";
+
+/** What was observed of a file: the evidence that every action on it asks for. */
+export interface FileEntry {
+  /** Relative to the root, with "/" between names. */
+  readonly path: string;
+  readonly kind: "file" | "directory" | "link" | "other";
+  readonly device: number;
+  readonly inode: number;
+  readonly modifiedAtMs: number;
+  readonly sizeBytes: number;
+  /** What removing it gives back: less than its size for a sparse file, nothing for one of several links. */
+  readonly freesBytes: number;
+  readonly ownerId: number;
+}
+
+/** Patterns that are looked for together. `kind` of `directories`: only directories, taken as a unit. */
+export interface FindRule {
+  readonly kind?: string;
+  readonly patterns: readonly string[];
+}
+
+/** A match, or the reason why a candidate must be kept whatever the rule says. */
+export interface Found<Rule> {
+  readonly rule: Rule;
+  readonly path: string;
+  /** Absent when the candidate could not even be looked at. */
+  readonly entry?: FileEntry;
+  /** Preserved, unreadable, … */
+  readonly kept?: string;
+}
+
+interface Target<Rule> {
+  readonly rule: Rule;
+  readonly takesDirectories: boolean;
+  readonly matches: Matcher;
+}
+
+/** Node puts U+FFFD where a name is not valid UTF-8: such a name cannot be acted on. */
+const NOT_UTF8 = "\uFFFD";
+
+/**
+ * One pass over the tree below the root for all rules at once; the first rule that matches takes the entry.
+ * Never follows a symbolic link, never leaves the file system, never enters a preserved directory, a
+ * virtual environment, or a directory that no pattern reaches. Directories are read in chunks: memory does not grow with their size.
+ */
+export function* walk<Rule extends FindRule>(
+  directories: Directories,
+  rules: readonly Rule[],
+  preserve: readonly string[],
+): Generator<Found<Rule>> {
+  const targets = rules.map((rule) => ({
+    rule,
+    takesDirectories: rule.kind === "directories",
+    matches: matcherOf(rule.patterns),
+  }));
+  const leadsSomewhere = descentOf(rules.flatMap((rule) => rule.patterns));
+  const preserver = preserverOf(preserve);
+
+  const pending = [""];
+  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+    const held = hold(path);
+    if (typeof held === "string") {
+      const [first] = rules;
+      if (first !== undefined) yield { rule: first, path, kept: held };
+      continue;
+    }
+    try {
+      if (isVirtualEnvironment(held)) continue;
+      for (const child of childrenOf(held)) {
+        const childPath = path === "" ? child.name : `${path}/${child.name}`;
+        const target = targetOf(childPath, child, targets);
+        if (target !== undefined) yield look(held, child.name, childPath, target, preserver(childPath));
+        else if (child.isDirectory() && leadsSomewhere(childPath) && preserver(childPath) === undefined) {
+          pending.push(childPath);
+        }
+      }
+    } finally {
+      release(held);
+    }
+  }
+
+  /** The open directory, or why it cannot be entered. A directory that has gone is nothing to tell. */
+  function hold(path: string): HeldDirectory | string {
+    try {
+      return directories.hold(path);
+    } catch (error) {
+      if (error instanceof DirectoryChanged) return error.message;
+      return `cannot be read: ${systemCodeOf(error) ?? messageOf(error)}`;
+    }
+  }
+}
+
+function targetOf<Rule>(
+  path: string,
+  child: Dirent,
+  targets: readonly Target<Rule>[],
+): Target<Rule> | undefined {
+  const isDirectory = child.isDirectory();
+  return targets.find((target) => target.takesDirectories === isDirectory && target.matches(path));
+}
+
+/** Python marks the top of a virtual environment with this file (PEP 405). */
+function isVirtualEnvironment(directory: HeldDirectory): boolean {
+  return lstatSync(within(directory, "pyvenv.cfg"), { throwIfNoEntry: false }) !== undefined;
+}
+
+export function* childrenOf(directory: HeldDirectory): Generator<Dirent> {
+  const listing = opendirSync(`/proc/self/fd/${directory.fd}`, { bufferSize: 256 });
+  try {
+    for (let child = listing.readSync(); child !== null; child = listing.readSync()) yield child;
+  } finally {
+    listing.closeSync();
+  }
+}
+
+function look<Rule>(
+  directory: HeldDirectory,
+  name: string,
+  path: string,
+  { rule }: Target<Rule>,
+  preservedBy: string | undefined,
+): Found<Rule> {
+  if (preservedBy !== undefined) return { rule, path, kept: `preserved (${preservedBy})` };
+  if (name.includes(NOT_UTF8)) return { rule, path, kept: "its name is not valid UTF-8" };
+  const stats = lstatSync(within(directory, name), { throwIfNoEntry: false });
+  if (stats === undefined) return { rule, path, kept: "it is gone" };
+  return { rule, path, entry: entryOf(path, stats) };
+}
+
+/** The evidence in a stat. */
+export function entryOf(path: string, stats: Stats): FileEntry {
+  return {
+    path,
+    kind: kindOf(stats),
+    device: stats.dev,
+    inode: stats.ino,
+    modifiedAtMs: stats.mtimeMs,
+    sizeBytes: stats.size,
+    freesBytes: bytesFreedBy(stats),
+    ownerId: stats.uid,
+  };
+}
+
+function kindOf(stats: Stats): FileEntry["kind"] {
+  if (stats.isFile()) return "file";
+  if (stats.isDirectory()) return "directory";
+  return stats.isSymbolicLink() ? "link" : "other";
+}
+
+/** Very small files may be stored with their inode, in no block at all. */
+function bytesFreedBy(stats: Stats): number {
+  if (stats.isDirectory() || stats.nlink > 1) return 0;
+  if (stats.blocks === 0) return stats.size <= 4_096 ? stats.size : 0;
+  return Math.min(stats.size, stats.blocks * 512);
+}

@@ -1,0 +1,77 @@
+import type { Config } from "../config/config.ts";
+import { protectedKeysOf } from "../config/protected-keys.ts";
+import type { Mode } from "../report/report.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { Files } from "./files.ts";
+import { Keyspace } from "./keyspace.ts";
+import { Locks } from "./locks.ts";
+import { Processes } from "./processes.ts";
+
+/** Every hand there is, for one job. */
+export interface World {
+  readonly files: Files;
+  readonly processes: Processes;
+  readonly locks: Locks;
+  readonly redis: Keyspace;
+  readonly clock: Clock;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  readonly config: Config;
+  readonly mode: Mode;
+  /** Take the services for stopped, as an earlier stage of this plan would have left them. */
+  readonly presumeStopped: { readonly force: boolean } | undefined;
+  readonly signal: AbortSignal;
+  readonly clock?: Clock;
+}
+
+interface Presumed {
+  readonly pids: ReadonlySet<number>;
+  readonly paths: ReadonlySet<string>;
+}
+
+const NOTHING: Presumed = { pids: new Set(), paths: new Set() };
+
+export async function openWorld(options: WorldOptions): Promise<World> {
+  const world = makeWorld(options, NOTHING);
+  if (options.presumeStopped === undefined) return world;
+  const presumed = await presumeStopped(world, options.presumeStopped.force);
+  await world.close();
+  return makeWorld(options, presumed);
+}
+
+function makeWorld({ config, mode, signal, clock = systemClock }: WorldOptions, presumed: Presumed): World {
+  const { root, preserve, limits, services } = config;
+  const files = new Files({ root, preserve, mode, limit: limits.files, clock, signal, presumed });
+  const redis = new Keyspace({
+    mode,
+    latencyBudgetMs: config.redis.latencyBudgetMs,
+    protectedKeys: protectedKeysOf(config),
+    limit: limits.keys,
+    signal,
+  });
+  return {
+    files,
+    processes: new Processes({ root, services, files, mode, clock, signal, presumed }),
+    locks: new Locks(files, root, presumed),
+    redis,
+    clock,
+    close: async () => {
+      files.close();
+      await redis.close();
+    },
+  };
+}
+
+/** What `stop-services` would leave behind: no process of a service, and no pid file it could settle. */
+async function presumeStopped({ processes }: World, force: boolean): Promise<Presumed> {
+  const states = await processes.survey();
+  const findings = states.flatMap(({ pidFiles }) => pidFiles).filter(({ state }) => state !== "unsure");
+  const running = findings.flatMap((finding) => (finding.state === "running" ? [finding.process] : []));
+  const strays = states.flatMap((state) => (force || state.service.strays === "stop" ? state.strays : []));
+  return {
+    pids: new Set(processes.treeOf(...running, ...strays).map(({ pid }) => pid)),
+    paths: new Set(findings.map(({ file }) => file.path)),
+  };
+}
