@@ -51,6 +51,8 @@ function whyKept(why: KeepReason, rule: PruneRule): string {
       return `used within the last ${limit}`;
     case "unproved":
       return "whose age cannot be proved";
+    case "given":
+      return "given a TTL before, which they may live out";
     case "queue":
       return "that are lists or streams, which may be queues";
     case "protected":

@@ -1,4 +1,5 @@
-const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+/** Milliseconds of each unit a duration may be written in. */
+export const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 type Unit = keyof typeof UNIT_MS;
 
 const WHOLE = /^(?:\d+(?:\.\d+)?(?:ms|[smhd]))+$/;

@@ -1,21 +1,19 @@
 import { z } from "zod";
 import { formatExactDuration, parseDuration } from "./duration.ts";
+import { isRedisUrl } from "./redis-url.ts";
 
 /*
  * The config file, as it is written. Every default stands here and nowhere else; `resolve.ts` turns the
  * parsed file into the `Config` that the code works with.
  */
 
+const DURATION = 'expected a duration such as "90s", "5m", "7d" or "1h30m"';
 const duration = z
-  .codec(z.string(), z.number(), {
+  .codec(z.string({ error: DURATION }), z.number(), {
     decode: (text, context) => {
       const ms = parseDuration(text);
       if (ms !== undefined) return ms;
-      context.issues.push({
-        code: "custom",
-        input: text,
-        message: `expected a duration such as "90s", "5m", "7d" or "1h30m", got ${JSON.stringify(text)}`,
-      });
+      context.issues.push({ code: "custom", input: text, message: DURATION });
       return z.NEVER;
     },
     encode: formatExactDuration,
@@ -24,9 +22,10 @@ const duration = z
 
 /** Names go into Redis keys and job ids, where `:` `{` `}` have a meaning of their own. */
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
-const name = z.string().regex(NAME, {
-  error: 'expected a name of letters, digits, ".", "_" and "-" (at most 63), starting with a letter or digit',
-});
+/** What a name is, for a message that says what was expected. */
+export const NAME_IN_WORDS =
+  'a name of letters, digits, ".", "_" and "-" (at most 63), starting with a letter or digit';
+const name = z.string().regex(NAME, { error: `expected ${NAME_IN_WORDS}` });
 
 const regularExpression = z
   .string()
@@ -42,21 +41,22 @@ function compiles(source: string): boolean {
   }
 }
 
-const glob = z
-  .string()
-  .min(1)
-  .refine((pattern) => !pattern.startsWith("/") && !pattern.split("/").includes(".."), {
-    error: 'expected a glob relative to the root, without a leading "/" and without ".."',
-  });
-const globs = z.union([glob, z.array(glob).min(1)]);
-
-const redisUrl = z.string().refine(isRedisUrl, {
-  error: "expected a URL such as redis://127.0.0.1:6379/0, rediss://… or redis+unix:///path.sock?db=0",
+const glob = z.string().min(1).refine(isInsideRoot, {
+  error: 'expected a glob relative to the root, without a leading "/" and without ".."',
+});
+const globs = z.union([glob, z.array(glob).min(1)], { error: "expected a glob, or a list of globs" });
+const relativePath = z.string().min(1).refine(isInsideRoot, {
+  error: 'expected a path relative to the root, without a leading "/" and without ".."',
 });
 
-function isRedisUrl(text: string): boolean {
-  return URL.canParse(text) && ["redis:", "rediss:", "redis+unix:"].includes(new URL(text).protocol);
+function isInsideRoot(path: string): boolean {
+  return !path.startsWith("/") && !path.includes("\0") && !path.split("/").includes("..");
 }
+
+/** What a Redis URL is, for a message that says what was expected. */
+export const REDIS_URL_IN_WORDS =
+  "a URL such as redis://127.0.0.1:6379/0, rediss://host:6380/0 or redis+unix:///path.sock?db=0";
+const redisUrl = z.string().refine(isRedisUrl, { error: `expected ${REDIS_URL_IN_WORDS}` });
 
 const pointer = z.string().regex(/^[^#]+#\/.+$/, {
   error: "expected a file and a JSON pointer, such as config/config.json#/FETCH_INTERVAL_SECONDS",
@@ -64,21 +64,28 @@ const pointer = z.string().regex(/^[^#]+#\/.+$/, {
 const setting = z
   .strictObject({
     setting: z
-      .union([pointer, z.array(pointer).min(1)])
+      .union([pointer, z.array(pointer).min(1)], {
+        error: "expected a file#/json/pointer, or a list of them",
+      })
       .meta({ description: "Where to look: file#/json/pointer, the first one found wins." }),
     unit: z.enum(["ms", "s", "m", "h", "d"]).meta({ description: "The unit of the number found there." }),
     default: duration.meta({ description: "Used when no setting is found." }),
     times: z.number().positive().default(1).meta({ description: "The value is multiplied by this." }),
   })
   .meta({ description: "A duration taken from the application's own config." });
-const durationOrSetting = z.union([duration, setting]);
+const durationOrSetting = z.union([duration, setting], {
+  error: `${DURATION}, or a mapping with setting, unit and default`,
+});
 
 const service = z.strictObject({
   name: name.meta({ description: "How reports name it." }),
   pidFiles: globs.meta({ description: "Globs; a pid file belongs to the first entry that claims it." }),
   matches: regularExpression.meta({ description: "What the command line of its process must match." }),
   grace: duration.prefault("15s").meta({ description: "How long a warm shutdown may take." }),
-  afterGrace: z.enum(["kill", "leave"]).default("kill").meta({ description: "What happens after the grace." }),
+  afterGrace: z
+    .enum(["kill", "leave"])
+    .default("kill")
+    .meta({ description: "What happens after the grace." }),
   strays: z.enum(["report", "stop"]).default("report").meta({
     description: "Matching processes that work inside the root and have no pid file.",
   }),
@@ -89,11 +96,14 @@ const lockRule = z.strictObject({
   olderThan: duration.prefault("5m").meta({ description: "A younger lock is kept, whoever holds it." }),
 });
 
-const ageRung = z.union([
-  z.literal("idle").meta({ description: "Time since the key was last used, where that can be trusted." }),
-  z.strictObject({ ttl: duration }).meta({ description: "This initial TTL minus what remains of it." }),
-  z.strictObject({ json: z.string().min(1) }).meta({ description: "An ISO 8601 time in a JSON value." }),
-]);
+const ageRung = z.union(
+  [
+    z.literal("idle").meta({ description: "Time since the key was last used, where that can be trusted." }),
+    z.strictObject({ ttl: duration }).meta({ description: "This initial TTL minus what remains of it." }),
+    z.strictObject({ json: z.string().min(1) }).meta({ description: "An ISO 8601 time in a JSON value." }),
+  ],
+  { error: "expected idle, { ttl: 24h } or { json: date_done }" },
+);
 
 const pruneRule = z.strictObject({
   keys: z.string().min(1).meta({ description: "A Redis glob." }),
@@ -132,10 +142,12 @@ const tempDirectories = z.strictObject({
 const tempPidFiles = z.strictObject({
   pidFiles: globs.meta({ description: "Pid files, removed when their process is proved gone." }),
 });
-const tempRule = z.union([tempFiles, tempDirectories, tempPidFiles]);
+const tempRule = z.union([tempFiles, tempDirectories, tempPidFiles], {
+  error: "expected a mapping with one of files, directories and pidFiles",
+});
 
 const session = z.strictObject({
-  file: glob,
+  file: relativePath,
   adviseAfter: duration.prefault("14d"),
   warnAfter: duration.prefault("30d"),
 });
@@ -200,3 +212,13 @@ export const configFileSchema = z
 export type ConfigFile = z.output<typeof configFileSchema>;
 /** A duration in milliseconds, or where in the application's config to find one. */
 export type DurationOrSetting = z.output<typeof durationOrSetting>;
+
+/** Parts of the schema, for checks that run on a file other parts of which are invalid. */
+export const configParts = {
+  session,
+  setting,
+  olderThan: durationOrSetting,
+  brokerQueues: redis.shape.brokerQueues,
+};
+/** Where in the application's own config to find a duration. */
+export type Setting = z.output<typeof setting>;

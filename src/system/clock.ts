@@ -29,3 +29,12 @@ export function every(ms: number, act: () => void): () => void {
   interval.unref();
   return () => clearInterval(interval);
 }
+
+/** Waits until `work` has settled, but no longer than `ms`; answers whether it has. Never rejects. */
+export async function settlesWithin(work: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
+  const settled = new AbortController();
+  const end = () => settled.abort();
+  work.then(end, end);
+  await clock.sleep(ms, settled.signal);
+  return settled.signal.aborted;
+}

@@ -7,7 +7,7 @@ import { PRUNE_PAGE } from "./prune-script.ts";
 import { connectRedis } from "./redis-connection.ts";
 
 /** Why a key that a rule matches was kept. */
-export type KeepReason = "young" | "used" | "unproved" | "queue" | "protected" | "limit";
+export type KeepReason = "young" | "used" | "unproved" | "given" | "queue" | "protected" | "limit";
 
 /** What one script call did; counts of keys. */
 export interface PrunePage {

@@ -11,9 +11,6 @@ export type Holder =
   | { readonly state: "live"; readonly pid: number; readonly how: string }
   | { readonly state: "unknown"; readonly why: string };
 
-/** A lock's text is written after its owner started; the clock of processes has whole seconds. */
-const SLACK_MS = 2_000;
-
 /**
  * The hands that tell whether a lock is held. A lock is live if a process holds a kernel lock on it, has it
  * open, or is named inside. flock and fcntl locks do not see each other, so nothing is probed by locking:
@@ -59,8 +56,7 @@ export class Locks {
     if (owner.host !== undefined && owner.host !== hostname()) {
       return { state: "unknown", why: `it names pid ${owner.pid} on ${owner.host}` };
     }
-    const process = readProcess(owner.pid);
-    if (process === undefined || process.startedAtMs > file.modifiedAtMs + SLACK_MS) return undefined;
+    if (readProcess(owner.pid) === undefined) return undefined;
     return { state: "live", pid: owner.pid, how: "named in it" };
   }
 

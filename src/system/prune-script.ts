@@ -65,13 +65,13 @@ local rungs = {}
 function rungs.ttl(key, rung, ttl)
   if ttl > 0 and ttl <= rung.initialMs then return rung.initialMs - ttl end
 end
--- Idle time is no proof under an LFU policy, for an object shared between keys, or when it is longer than the
--- server is up (it was then restored, or left over from another policy).
+-- Idle time is a lower bound: it can prove that a key is old, not that it is young. It is no proof at all under an
+-- LFU policy, for an object shared between keys, or when it is longer than the server is up (it was then restored,
+-- or left over from another policy).
 function rungs.idle(key)
   if not rule.trustIdle or redis.call('OBJECT', 'REFCOUNT', key) > 1 then return nil end
   local idle = redis.call('OBJECT', 'IDLETIME', key)
-  if idle > rule.uptimeSeconds then return nil end
-  return idle * 1000, true
+  if idle <= rule.uptimeSeconds then return idle * 1000, true end
 end
 function rungs.json(key, rung, _, kind)
   if kind ~= 'string' then return nil end
@@ -82,6 +82,17 @@ function rungs.json(key, rung, _, kind)
   end
   local at = time_of(value)
   if at then return now - at end
+end
+
+-- A key that was given a TTL by an earlier run has no known initial TTL: it may live out what it was given. Its
+-- expiry bears a mark in its milliseconds.
+local MARK = 719
+local function given_expiry() return math.floor((now + rule.olderThanMs) / 1000) * 1000 + MARK end
+local function was_given(key, ttl)
+  if rule.withoutTtl ~= 'expire' or ttl <= 0 or ttl > rule.olderThanMs + 1000 then return false end
+  local expiry = redis.pcall('PEXPIRETIME', key)
+  if type(expiry) ~= 'number' then expiry = now + ttl end
+  return expiry % 1000 == MARK
 end
 
 local looked, matched, removed, bytes, given, reasons = 0, 0, 0, 0, 0, {}
@@ -95,6 +106,7 @@ local function consider(key)
   if kind == 'none' or ttl == -2 then return end
   matched = matched + 1
   if kind == 'list' or kind == 'stream' then return keep('queue') end
+  if was_given(key, ttl) then return keep('given') end
   local age, is_least
   for _, rung in ipairs(rule.age) do
     age, is_least = rungs[rung.kind](key, rung, ttl, kind)
@@ -105,11 +117,13 @@ local function consider(key)
     bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0)
     removed = removed + 1
     if rule.mode == 'apply' then redis.call('UNLINK', key) end
-  elseif age then
-    keep(is_least and 'used' or 'young')
+  elseif age and not is_least then
+    keep('young')
   elseif ttl == -1 and rule.withoutTtl == 'expire' then
     given = given + 1
-    if rule.mode == 'apply' then redis.call('PEXPIRE', key, rule.olderThanMs) end
+    if rule.mode == 'apply' then redis.call('PEXPIREAT', key, given_expiry()) end
+  elseif age then
+    keep('used')
   else
     keep('unproved')
   end

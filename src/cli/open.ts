@@ -1,0 +1,23 @@
+import { resolve } from "node:path";
+import type { Application } from "../flow/application.ts";
+import { type OpenOptions, openApplication } from "../flow/open.ts";
+import type { Invocation } from "./commands.ts";
+import { logOf } from "./log.ts";
+import type { CliOptions } from "./options.ts";
+
+/** The application that the options name. Lets go of it after `use`, whatever happens. */
+export async function withApplication<T>(
+  { options }: Invocation,
+  use: (application: Application) => Promise<T>,
+): Promise<T> {
+  const { application } = await openApplication({ ...applicationOptions(options), log: logOf(options) });
+  try {
+    return await use(application);
+  } finally {
+    await application.close();
+  }
+}
+
+export function applicationOptions({ root, config, host, redis }: CliOptions): Omit<OpenOptions, "log"> {
+  return { root, configFile: config === undefined ? undefined : resolve(config), host, redisUrl: redis };
+}

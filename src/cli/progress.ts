@@ -1,0 +1,93 @@
+import type { RunView, TaskView } from "../flow/view.ts";
+import { formatBytes, printable } from "../report/words.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** Shows a run while it goes on. */
+export interface ProgressDisplay {
+  show(view: RunView): void;
+  /** Leaves the screen as it should stay. May be called twice. */
+  end(): void;
+}
+
+/** Rows that move on a terminal, plain lines elsewhere, nothing with --quiet. Everything goes to stderr. */
+export function showProgress(terminal: Terminal): ProgressDisplay {
+  if (terminal.options.quiet === true) return { show() {}, end() {} };
+  return process.stderr.isTTY === true && terminal.options.json !== true
+    ? movingRows(terminal)
+    : plainLines(terminal);
+}
+
+/** More rows than fit cannot be moved over again: those that wait are left out first. */
+function movingRows(terminal: Terminal): ProgressDisplay {
+  let drawn = 0;
+  let last = "";
+  const erase = () => (drawn > 0 ? `\x1b[${drawn}A\x1b[0J` : "");
+  return {
+    show(view) {
+      const { rows: height = 24, columns: width = 80 } = process.stderr;
+      const tasks = view.stages.flat();
+      const urgent = tasks.filter(({ state }) => state === "running");
+      const shown =
+        tasks.length < height ? tasks : [...urgent, ...tasks.filter((task) => !urgent.includes(task))];
+      const rows = shown
+        .slice(0, height - 1)
+        .map((task) => `${signOf(task, terminal)} ${describe(task).slice(0, width - 4)}`);
+      const text = `${rows.join("\n")}\n`;
+      if (text === last) return;
+      process.stderr.write(erase() + text);
+      drawn = rows.length;
+      last = text;
+    },
+    end() {
+      process.stderr.write(erase());
+      drawn = 0;
+    },
+  };
+}
+
+/** One line when a job changes its state or what it waits for; the seconds it counts are no change. */
+function plainLines(terminal: Terminal): ProgressDisplay {
+  const told = new Map<string, string>();
+  return {
+    show(view) {
+      for (const [index, task] of view.stages.flat().entries()) {
+        const { state, progress } = task;
+        const waitsFor = state === "running" ? progress?.waitingFor?.replace(/:.*/, "") : undefined;
+        const news = `${state} ${waitsFor ?? ""}`;
+        if (state === "waiting" || told.get(String(index)) === news) continue;
+        told.set(String(index), news);
+        terminal.tell(
+          `${nameOf(task)}: ${state}${waitsFor === undefined ? "" : `, waiting for ${printable(waitsFor)}`}`,
+        );
+      }
+    },
+    end() {},
+  };
+}
+
+function describe(task: TaskView): string {
+  const { state, progress } = task;
+  if (progress === undefined) return `${nameOf(task)}  ${state}`;
+  const { done, planned, kept, failed, bytes } = progress.totals;
+  const counts = [
+    done + planned > 0 && `${done + planned} done`,
+    kept > 0 && `${kept} kept`,
+    failed > 0 && `${failed} failed`,
+    bytes > 0 && formatBytes(bytes),
+  ].filter(Boolean);
+  const waiting =
+    state === "running" && progress.waitingFor !== undefined
+      ? `waiting for ${printable(progress.waitingFor)}`
+      : "";
+  return [nameOf(task), state, counts.join(", "), waiting].filter(Boolean).join("  ");
+}
+
+function nameOf({ job, host }: TaskView): string {
+  return host === undefined ? job : `${job} (${host})`;
+}
+
+function signOf({ state }: TaskView, { err }: Terminal): string {
+  if (state === "ended") return err.green("✓");
+  if (state === "running") return err.yellow("●");
+  return err.dim(state === "skipped" ? "-" : "○");
+}

@@ -1,0 +1,100 @@
+import type { FlowName } from "../../jobs/flows.ts";
+import { flows } from "../../jobs/flows.ts";
+import type { JobName } from "../../jobs/registry.ts";
+import { NAME } from "../config/schema.ts";
+import { nearest } from "../config/similar.ts";
+import { SafeShutdownError } from "../errors.ts";
+import type { Application } from "../flow/application.ts";
+import type { Run } from "../flow/run.ts";
+import { exitCodeOfRun } from "../report/exit-code.ts";
+import { renderReport } from "../report/text.ts";
+import { addressOf } from "../system/redis-connection.ts";
+import type { Invocation } from "./commands.ts";
+import { interruptible } from "./interrupt.ts";
+import { withApplication } from "./open.ts";
+import type { CliOptions } from "./options.ts";
+import { showProgress } from "./progress.ts";
+import { confirm } from "./question.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** `shutdown`, `stop` and `clean`: asks, starts the run, shows it, and prints its report. */
+export async function runFlow(invocation: Invocation): Promise<number> {
+  const { command, args, options, terminal } = invocation;
+  const flow = command as FlowName;
+  const jobs = jobsOf(flow, args);
+  const hosts = hostsOf(options);
+  return withApplication(invocation, async (application) => {
+    if (options.dryRun !== true && options.yes !== true && options.force !== true) {
+      await confirm(application, flow, jobs, terminal);
+    }
+    const run = await application.start(flow, {
+      mode: options.dryRun === true ? "plan" : "apply",
+      ...(jobs !== undefined && { jobs }),
+      ...(hosts !== undefined && { hosts }),
+      force: options.force === true,
+      keepRedis: options.keepRedis === true,
+      inline: options.inline === true,
+      detach: options.detach === true,
+    });
+    return options.detach === true ? detached(run, terminal) : follow(run, application, terminal);
+  });
+}
+
+function detached(run: Run, terminal: Terminal): number {
+  terminal.print(run.id);
+  terminal.printJson({ version: 1, run: run.id, attached: run.attached });
+  return 0;
+}
+
+async function follow(run: Run, application: Application, terminal: Terminal): Promise<number> {
+  const { verbose } = terminal.options;
+  if (run.engine === "inline" && terminal.options.inline !== true) {
+    terminal.tell(
+      `Redis for the queue cannot be reached (${addressOf(application.config.queue.url)}): running in this process.`,
+    );
+  }
+  if (run.attached) terminal.tell(`${run.id} is going on already: following it.`);
+  const progress = showProgress(terminal);
+  const interruption = interruptible(run, terminal);
+  try {
+    const report = await run.report(progress.show);
+    progress.end();
+    terminal.print(renderReport(report, { palette: terminal.out, verbose: verbose === true }));
+    terminal.printJson(report);
+    return interruption.happened ? 130 : exitCodeOfRun(report);
+  } finally {
+    progress.end();
+    interruption.end();
+  }
+}
+
+function jobsOf(flow: FlowName, args: readonly string[]): JobName[] | undefined {
+  if (args.length === 0) return undefined;
+  const possible: readonly JobName[] = flows[flow].flat();
+  return args.map((name) => {
+    const job = possible.find((one) => one === name);
+    if (job !== undefined) return job;
+    const similar = nearest(name, possible);
+    const hint = similar === undefined ? "" : ` Did you mean ${similar}?`;
+    throw new SafeShutdownError(
+      "usage",
+      `expected one of ${possible.join(", ")}; got ${JSON.stringify(name)}.${hint}`,
+    );
+  });
+}
+
+function hostsOf({ hosts, allHosts }: CliOptions): readonly string[] | "all" | undefined {
+  if (allHosts === true && hosts !== undefined) {
+    throw new SafeShutdownError("usage", "--hosts and --all-hosts exclude each other");
+  }
+  if (allHosts === true) return "all";
+  const names = hosts?.split(",").map((name) => name.trim());
+  const bad = names?.find((name) => !NAME.test(name));
+  if (bad !== undefined) {
+    throw new SafeShutdownError(
+      "usage",
+      `--hosts: expected host names separated by commas, got ${JSON.stringify(bad)}`,
+    );
+  }
+  return names;
+}

@@ -1,0 +1,28 @@
+import type { ScheduleState } from "../flow/schedule.ts";
+import type { Palette } from "../report/text.ts";
+import type { Invocation } from "./commands.ts";
+import { withApplication } from "./open.ts";
+
+/** `schedule`: every entry with its last run and its next ones, in its own time zone. */
+export function showSchedule(invocation: Invocation): Promise<number> {
+  const { terminal } = invocation;
+  return withApplication(invocation, async (application) => {
+    const schedule = await application.schedule();
+    terminal.printJson({ version: 1, schedule });
+    const lines = renderSchedule(schedule, terminal.out);
+    terminal.print(lines.length === 0 ? "nothing is scheduled" : lines.join("\n"));
+    return 0;
+  });
+}
+
+export function renderSchedule(schedule: readonly ScheduleState[], palette: Palette): string[] {
+  return schedule.map(({ name, cron, timezone, last, next }) => {
+    const past = last === undefined ? "never run" : `last ${inZone(last.at, timezone)}: ${last.verdict}`;
+    const future = next.map((time) => inZone(time, timezone)).join(", ");
+    return `${palette.bold(name)}  ${cron}${timezone === undefined ? "" : ` (${timezone})`}  ${past}; next ${future}`;
+  });
+}
+
+function inZone(time: string, timezone: string | undefined): string {
+  return new Date(time).toLocaleString("sv-SE", timezone === undefined ? {} : { timeZone: timezone });
+}

@@ -1,0 +1,39 @@
+import { openApplication } from "../flow/open.ts";
+import { startSchedule } from "../flow/schedule.ts";
+import { systemClock } from "../system/clock.ts";
+import type { Invocation } from "./commands.ts";
+import { logOf } from "./log.ts";
+import { applicationOptions } from "./open.ts";
+
+/**
+ * `worker`: works until SIGTERM or SIGINT, then takes no new job, lets the current ones finish for the grace
+ * period, and ends. A second signal ends it at once.
+ */
+export async function work({ options }: Invocation): Promise<number> {
+  const log = logOf(options, true);
+  const { application } = await openApplication({ ...applicationOptions(options), log });
+  await (await application.client()).close(); // throws when Redis cannot be reached: better said at the start
+  const worker = await application.startWorker();
+  const stopSchedule = await startSchedule({
+    config: application.config,
+    queues: worker.queues,
+    clock: systemClock,
+    log,
+  });
+  const { app, host, root, schedule } = application.config;
+  log.info({ app, host, root, schedule: schedule.length, pid: process.pid }, "the maintenance worker is up");
+
+  const signal = await nextSignal();
+  process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(1));
+  log.info({ signal }, "stopping: current jobs may finish");
+  await stopSchedule();
+  await application.close();
+  log.info({}, "stopped");
+  return 0;
+}
+
+function nextSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
+  });
+}

@@ -1,0 +1,64 @@
+import type { Config } from "./config.ts";
+import { matchesRedisGlob, redisGlobsOverlap, tailAfterLastStar } from "./redis-glob.ts";
+
+/** The keys no prune rule may touch, as plain text, so that a script in the server can check them again. */
+export interface ProtectedKeys {
+  readonly prefixes: readonly string[];
+  readonly suffixes: readonly string[];
+  readonly exact: readonly string[];
+}
+
+/** Kombu's separator between a queue's name and its priority: `celery\x06\x163` (kombu/transport/redis.py). */
+const PRIORITY_SEPARATOR = "\x06\x16";
+
+/** Kombu's bindings and unacknowledged messages, this program's queues, BullMQ's default prefix. */
+const PREFIXES = ["_kombu.binding.", "unacked", "{safe-shutdown-", "bull:"];
+
+/** Celery's remote control mailboxes (kombu/pidbox.py): a node's own, and a reply queue with a UUID. */
+const SUFFIXES = [".pidbox"];
+const MAILBOXES = [
+  "celery@host.celery.pidbox",
+  "0f2c8a1e-6b7d-3c44-9d11-5a0e7f3b2c96.reply.celery.pidbox",
+  "celery.pidbox",
+];
+
+/** Every key that belongs to the broker or to a queue: Celery's, BullMQ's and this program's own. */
+export function protectedKeysOf(config: {
+  readonly redis: Pick<Config["redis"], "brokerQueues">;
+}): ProtectedKeys {
+  const queues = config.redis.brokerQueues;
+  return {
+    prefixes: [...PREFIXES, ...queues.map((queue) => queue + PRIORITY_SEPARATOR)],
+    suffixes: SUFFIXES,
+    exact: queues,
+  };
+}
+
+/** Which protected keys the glob of a prune rule could match, as a glob to show; `undefined`: none. */
+export function protectedMatch(keys: string, guard: ProtectedKeys): string | undefined {
+  const name = guard.exact.find((one) => matchesRedisGlob(keys, one));
+  if (name !== undefined) return name;
+  const prefix = guard.prefixes.find((one) => redisGlobsOverlap(keys, `${escapeGlob(one)}*`));
+  if (prefix !== undefined) return `${printable(prefix)}*`;
+  const suffix = guard.suffixes.find((one) => aimsAt(keys, one));
+  return suffix === undefined ? undefined : `*${suffix}`;
+}
+
+/**
+ * Whether a glob is about keys that end so. Any `x*` overlaps `*.pidbox`, so overlap alone does not decide:
+ * the glob must match a mailbox as Celery names them, or say the ending itself.
+ */
+function aimsAt(keys: string, suffix: string): boolean {
+  if (MAILBOXES.some((mailbox) => mailbox.endsWith(suffix) && matchesRedisGlob(keys, mailbox))) return true;
+  const tail = tailAfterLastStar(keys);
+  const ending = escapeGlob(suffix.replace(/^\./, ""));
+  return redisGlobsOverlap(tail ?? keys, tail === undefined ? `*${escapeGlob(suffix)}` : `*${ending}`);
+}
+
+function escapeGlob(text: string): string {
+  return text.replaceAll(/[*?[\]\\^-]/g, "\\$&");
+}
+
+function printable(text: string): string {
+  return JSON.stringify(text).slice(1, -1);
+}

@@ -1,0 +1,114 @@
+import { createHash } from "node:crypto";
+import { alwaysPreserved } from "./always-preserved.ts";
+import type { AgeRung, Config, PruneRule, ScheduleEntry, Service, TempRule } from "./config.ts";
+import { redactUrl } from "./redact.ts";
+import { databaseOf } from "./redis-url.ts";
+import type { ConfigFile } from "./schema.ts";
+
+/** What a config file does not say itself. */
+export interface Surroundings {
+  readonly root: string;
+  readonly host: string;
+  readonly file: string | undefined;
+  /** Takes the place of `redis.url`. */
+  readonly redisUrl: string | undefined;
+  /** The value in milliseconds of the setting at `redis.prune[index].olderThan`. */
+  readonly settingMs: (pruneIndex: number) => number;
+}
+
+type Written<List extends readonly unknown[]> = List[number];
+
+/** The config as the code works with it, from a file that was checked. */
+export function resolveConfig(written: ConfigFile, around: Surroundings): Config {
+  const url = around.redisUrl ?? written.redis.url;
+  const { latencyBudget, brokerQueues, prune } = written.redis;
+  const policy = {
+    app: written.app,
+    services: written.services.map(serviceOf),
+    locks: written.locks.map((rule) => ({ patterns: listed(rule.files), olderThanMs: rule.olderThan })),
+    redis: {
+      url,
+      latencyBudgetMs: latencyBudget,
+      brokerQueues,
+      prune: prune.map((rule, index) => pruneRuleOf(rule, url, () => around.settingMs(index))),
+    },
+    queue: { url: written.queue.url ?? url },
+    temp: written.temp.map(tempRuleOf),
+    preserve: [...new Set([...written.preserve, ...alwaysPreserved(written.session?.file, around.file)])],
+    session: written.session && {
+      file: written.session.file,
+      adviseAfterMs: written.session.adviseAfter,
+      warnAfterMs: written.session.warnAfter,
+    },
+    schedule: written.schedule.map(scheduleEntryOf),
+    limits: written.limits,
+    stageDeadlineMs: written.stageDeadline,
+    workerGraceMs: written.workerGrace,
+    nextSteps: written.nextSteps,
+  };
+  const { root, host, file } = around;
+  return { ...policy, root, host, file, fingerprint: fingerprintOf(policy) };
+}
+
+function serviceOf(written: Written<ConfigFile["services"]>): Service {
+  return {
+    name: written.name,
+    pidFiles: listed(written.pidFiles),
+    matches: new RegExp(written.matches),
+    graceMs: written.grace,
+    afterGrace: written.afterGrace,
+    strays: written.strays,
+  };
+}
+
+function pruneRuleOf(
+  written: Written<ConfigFile["redis"]["prune"]>,
+  appUrl: string,
+  settingMs: () => number,
+): PruneRule {
+  const url = written.url ?? appUrl;
+  return {
+    keys: written.keys,
+    url,
+    db: written.db ?? databaseOf(url),
+    olderThanMs: typeof written.olderThan === "number" ? written.olderThan : settingMs(),
+    age: written.age.map(ageRungOf),
+    withoutTtl: written.withoutTtl,
+  };
+}
+
+function ageRungOf(written: Written<Written<ConfigFile["redis"]["prune"]>["age"]>): AgeRung {
+  if (written === "idle") return { kind: "idle" };
+  return "ttl" in written
+    ? { kind: "ttl", initialMs: written.ttl }
+    : { kind: "json", path: written.json.split(".") };
+}
+
+function tempRuleOf(written: Written<ConfigFile["temp"]>): TempRule {
+  if ("pidFiles" in written) return { kind: "pidFiles", patterns: listed(written.pidFiles) };
+  const olderThanMs = written.olderThan;
+  return "files" in written
+    ? { kind: "files", patterns: listed(written.files), olderThanMs, unlessRunning: written.unlessRunning }
+    : { kind: "directories", patterns: listed(written.directories), olderThanMs, holding: written.holding };
+}
+
+function scheduleEntryOf(written: Written<ConfigFile["schedule"]>): ScheduleEntry {
+  const { name, run, jobs, cron, timezone } = written;
+  return { name, flow: run, jobs, cron, timezone };
+}
+
+function listed(globs: string | string[]): string[] {
+  return [globs].flat();
+}
+
+/** 12 hex digits of the SHA-256 of the policy: no host, no paths of this machine, no passwords. */
+function fingerprintOf(policy: unknown): string {
+  return createHash("sha256").update(JSON.stringify(policy, canonical)).digest("hex").slice(0, 12);
+}
+
+function canonical(key: string, value: unknown): unknown {
+  if (value instanceof RegExp) return value.source;
+  if (key === "url" && typeof value === "string") return redactUrl(value);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+}

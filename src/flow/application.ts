@@ -1,0 +1,222 @@
+import { randomBytes } from "node:crypto";
+import type { FlowName } from "../../jobs/flows.ts";
+import type { Log } from "../../jobs/job.ts";
+import type { JobName } from "../../jobs/registry.ts";
+import type { Config } from "../config/config.ts";
+import { SafeShutdownError } from "../errors.ts";
+import type { Mode, RunReport, System } from "../report/report.ts";
+import { type Clock, systemClock } from "../system/clock.ts";
+import { QueueClient } from "./client.ts";
+import type { RunSummary } from "./history.ts";
+import type { WorkerInfo } from "./hosts.ts";
+import { type Intent, intentSchema, newRunId, stagesOf } from "./intent.ts";
+import { InlineRun, QueueRun, type Run } from "./run.ts";
+import { runJob } from "./run-job.ts";
+import { type ScheduleState, scheduleStates } from "./schedule.ts";
+import { MaintenanceWorker } from "./worker.ts";
+
+export interface StartOptions {
+  /** `plan` shows what would be done and touches nothing. Default: `apply`. */
+  readonly mode?: Mode;
+  /** Only these jobs of the flow. Default: all. */
+  readonly jobs?: readonly JobName[];
+  /** Which hosts; `all`: every one with a live worker, and this one. Default: this one. */
+  readonly hosts?: readonly string[] | "all";
+  /** Kill at once instead of waiting for a warm shutdown; stop strays too. Default: false. */
+  readonly force?: boolean;
+  /** Leave Redis alone. Default: false. */
+  readonly keepRedis?: boolean;
+  /** Run in this process, without the queue. Default: only when Redis cannot be reached. */
+  readonly inline?: boolean;
+  /** Only enqueue; throws `refused` when no worker is alive on this host. Default: false. */
+  readonly detach?: boolean;
+}
+
+export interface ApplicationOptions {
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Of this package; told to other hosts. */
+  readonly version: string;
+}
+
+/** One application being looked after, as this process sees it. */
+export class Application {
+  readonly config: Config;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #version: string;
+  #client: Promise<QueueClient> | undefined;
+  #worker: Promise<MaintenanceWorker> | undefined;
+
+  constructor(config: Config, { log, clock = systemClock, version }: ApplicationOptions) {
+    this.config = config;
+    this.#log = log;
+    this.#clock = clock;
+    this.#version = version;
+  }
+
+  /**
+   * Starts a run, or attaches to one of the same kind that is going on. Works as the worker of this host as long
+   * as none is alive. Without Redis the run takes place in this process, on this host only.
+   */
+  async start(flow: FlowName, options: StartOptions = {}): Promise<Run> {
+    const client = options.inline === true ? undefined : await this.#clientUnlessAway();
+    const intent = await this.#intentOf(flow, options, client);
+    if (client === undefined) return this.#startInline(intent, options);
+    await this.#ensureWorker(client, options.detach === true);
+    const { run, attached } = await client.submit(intent);
+    return new QueueRun(run, attached, {
+      client: () => this.client(),
+      reconnect: () => this.#reconnect(),
+      ensureWorker: async () => this.#ensureWorker(await this.client(), false),
+      clock: this.#clock,
+    });
+  }
+
+  /** The connection to the queue. Throws `redis-unreachable`. */
+  client(): Promise<QueueClient> {
+    this.#client ??= QueueClient.connect(this.config, this.#clock);
+    return this.#client;
+  }
+
+  /** Asks a run, also another process's, to stop after its current items. */
+  async cancel(run: string): Promise<void> {
+    await (await this.client()).cancel(run);
+  }
+
+  /** The newest finished runs, newest first. */
+  async runs(count = 20): Promise<RunSummary[]> {
+    return (await this.client()).runs(count);
+  }
+
+  /** The report of a finished run, or `undefined`. */
+  async report(run: string): Promise<RunReport | undefined> {
+    return (await this.client()).report(run);
+  }
+
+  /** The live workers of all hosts. */
+  async workers(): Promise<WorkerInfo[]> {
+    return (await this.client()).workers();
+  }
+
+  /** The schedule; without Redis, only what is to come. */
+  async schedule(): Promise<ScheduleState[]> {
+    const client = await this.#clientUnlessAway();
+    return scheduleStates(this.config, client?.queues);
+  }
+
+  /** What is running and what is left on this host. Changes nothing, needs no queue. */
+  async system(): Promise<System> {
+    const run = newRunId(this.#clock.now(), "status");
+    const intent = await this.#intentOf("shutdown", { mode: "plan", jobs: ["check-system"] }, undefined);
+    const [planned] = stagesOf(run, intent).flat();
+    if (planned === undefined) throw new Error("the shutdown flow has no check-system");
+    const { system } = await runJob(planned.task, {
+      config: this.config,
+      clock: this.#clock,
+      log: this.#log,
+      signal: new AbortController().signal,
+      onProgress: () => undefined,
+    });
+    if (system === undefined) throw new Error("check-system saw nothing");
+    return system;
+  }
+
+  /** Starts the maintenance worker of this host in this process. */
+  startWorker(isCommand = false): Promise<MaintenanceWorker> {
+    this.#worker ??= MaintenanceWorker.start({
+      config: this.config,
+      clock: this.#clock,
+      log: this.#log,
+      info: {
+        host: this.config.host,
+        pid: process.pid,
+        version: this.#version,
+        fingerprint: this.config.fingerprint,
+        root: this.config.root,
+        since: new Date(this.#clock.now()).toISOString(),
+        isCommand,
+      },
+      onError: (error) => this.#log.warn({ error: error.message }, "trouble with the queue"),
+    });
+    return this.#worker;
+  }
+
+  /** Lets current jobs finish, then lets go of Redis. Always resolves. */
+  async close(): Promise<void> {
+    const [worker, client] = await Promise.allSettled([this.#worker, this.#client]);
+    if (worker.status === "fulfilled") await worker.value?.close();
+    if (client.status === "fulfilled") await client.value?.close();
+    this.#worker = undefined;
+    this.#client = undefined;
+  }
+
+  #startInline(intent: Intent, { hosts, detach }: StartOptions): Run {
+    if (detach === true)
+      throw new SafeShutdownError("redis-unreachable", "a detached run needs the queue's Redis");
+    const { host } = this.config;
+    if (hosts !== undefined && intent.hosts.some((name) => name !== host)) {
+      throw new SafeShutdownError("redis-unreachable", `other hosts than ${host} need the queue's Redis`);
+    }
+    const run = newRunId(this.#clock.now(), randomBytes(3).toString("hex"));
+    return new InlineRun(run, intent, { config: this.config, clock: this.#clock, log: this.#log });
+  }
+
+  async #intentOf(flow: FlowName, options: StartOptions, client: QueueClient | undefined): Promise<Intent> {
+    const { mode = "apply", jobs, hosts = [this.config.host], force = false, keepRedis = false } = options;
+    const live = hosts === "all" && client !== undefined ? await client.workers() : [];
+    const all = [this.config.host, ...live.map(({ host }) => host)];
+    return intentSchema.parse({
+      version: 1,
+      flow,
+      mode,
+      ...(jobs !== undefined && { jobs: [...jobs] }),
+      hosts: [...new Set(hosts === "all" ? all : hosts)].toSorted(),
+      force,
+      keepRedis,
+    });
+  }
+
+  /** A worker of this host that looks after another directory would stop the wrong application. */
+  async #ensureWorker(client: QueueClient, detach: boolean): Promise<void> {
+    if (this.#worker !== undefined) return;
+    const { app, host, root, fingerprint } = this.config;
+    const worker = (await client.workers()).find((one) => one.host === host);
+    if (worker === undefined) {
+      if (!detach) await this.startWorker(true);
+      else
+        throw new SafeShutdownError(
+          "refused",
+          "--detach needs a live worker here: start `safe-shutdown worker`",
+        );
+    } else if (worker.root !== root) {
+      throw new SafeShutdownError(
+        "refused",
+        `the worker of ${app} on ${host} (pid ${worker.pid}) looks after ${worker.root}, not ${root}: ` +
+          "give one of them another `app` name, or use --inline",
+      );
+    } else if (worker.fingerprint !== fingerprint) {
+      this.#log.warn(
+        { pid: worker.pid },
+        "the live worker has another config than this command: its own counts",
+      );
+    }
+  }
+
+  async #clientUnlessAway(): Promise<QueueClient | undefined> {
+    try {
+      return await this.client();
+    } catch (error) {
+      this.#client = undefined;
+      if (error instanceof SafeShutdownError && error.code === "redis-unreachable") return undefined;
+      throw error;
+    }
+  }
+
+  async #reconnect(): Promise<void> {
+    const old = await Promise.allSettled([this.#client]);
+    this.#client = undefined;
+    if (old[0].status === "fulfilled") await old[0].value?.close();
+    await this.client();
+  }
+}

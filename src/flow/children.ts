@@ -1,0 +1,84 @@
+import type { Job } from "bullmq";
+import { withoutRunning } from "../report/assemble.ts";
+import type { JobResult } from "../report/job-reporter.ts";
+import { type GivenUp, reasonGivenUp } from "./given-up.ts";
+import type { PlannedTask } from "./intent.ts";
+import { CHILD_OPTIONS, type Queues, queueOf } from "./queues.ts";
+
+/**
+ * Adds the children of a stage that the parent does not know yet. A known one is never added again: BullMQ would
+ * put a failed child back among those the parent waits for, and it would wait for ever.
+ */
+export async function ensureChildren(
+  queues: Queues,
+  parent: Job,
+  stage: readonly PlannedTask[],
+  givenUp: GivenUp,
+): Promise<void> {
+  const known = await knownChildren(parent);
+  const missing = stage.filter(
+    ({ id, task, skip }) =>
+      skip === undefined && !known.has(id) && reasonGivenUp(givenUp, task.host) === undefined,
+  );
+  await queues.flow.addBulk(
+    missing.map(({ id, task }) => ({
+      name: task.job,
+      queueName: queueOf(task.host),
+      data: task,
+      opts: { ...CHILD_OPTIONS, jobId: id, parent: { id: idOf(parent), queue: parent.queueQualifiedName } },
+    })),
+  );
+}
+
+/** One result per expected task: what came back, or why nothing did. */
+export async function collectResults(
+  parent: Job,
+  tasks: readonly PlannedTask[],
+  facts: { givenUp: GivenUp; cancelled: boolean; host: string },
+): Promise<JobResult[]> {
+  const { processed = {}, ignored = {} } = await parent.getDependencies();
+  const results = new Map(
+    Object.entries(processed).map(([key, value]) => [idOfKey(key), value as JobResult]),
+  );
+  const failures = new Map(Object.entries(ignored).map(([key, why]) => [idOfKey(key), String(why)]));
+  return tasks.map(({ id, task, skip }) => {
+    const without = withoutRunning.bind(undefined, task.job, task.host ?? facts.host);
+    const failure = failures.get(id);
+    const givenUp = reasonGivenUp(facts.givenUp, task.host);
+    return (
+      results.get(id) ??
+      (failure !== undefined
+        ? without("failed", failure)
+        : skip !== undefined
+          ? without("skipped", skip)
+          : givenUp !== undefined
+            ? without("missing", givenUp)
+            : facts.cancelled
+              ? without("skipped", "the run was cancelled before")
+              : without("missing", "it did not come back"))
+    );
+  });
+}
+
+/** The ids of the children that the parent still waits for. */
+export async function waitedForBy(parent: Job): Promise<ReadonlySet<string>> {
+  const { unprocessed = [] } = await parent.getDependencies();
+  return new Set(unprocessed.map(idOfKey));
+}
+
+export function idOf(job: Job): string {
+  if (job.id === undefined) throw new Error(`a ${job.name} job without an id`);
+  return job.id;
+}
+
+async function knownChildren(parent: Job): Promise<ReadonlySet<string>> {
+  const { processed = {}, unprocessed = [], ignored = {}, failed = [] } = await parent.getDependencies();
+  return new Set(
+    [...Object.keys(processed), ...unprocessed, ...Object.keys(ignored), ...failed].map(idOfKey),
+  );
+}
+
+/** A dependency is named `prefix:queue:id`, and our ids hold no colon. */
+function idOfKey(key: string): string {
+  return key.slice(key.lastIndexOf(":") + 1);
+}

@@ -1,0 +1,113 @@
+import { randomBytes } from "node:crypto";
+import type { Redis } from "ioredis";
+import type { Config } from "../config/config.ts";
+import { SafeShutdownError } from "../errors.ts";
+import type { Progress } from "../report/job-reporter.ts";
+import type { RunReport } from "../report/report.ts";
+import { type Clock, settlesWithin } from "../system/clock.ts";
+import { connectRedis } from "../system/redis-connection.ts";
+import { requestCancel } from "./cancel.ts";
+import { listRuns, loadReport, type RunSummary } from "./history.ts";
+import { liveWorkers, type WorkerInfo } from "./hosts.ts";
+import { type Intent, intentSchema, kindOf, newRunId, type PlannedTask, stagesOf } from "./intent.ts";
+import { PARENT_OPTIONS, Queues, queueOf } from "./queues.ts";
+import { type RunView, type TaskView, viewOf } from "./view.ts";
+
+/** How a run stands, as Redis knows it. */
+export type RunState =
+  | { readonly state: "running"; readonly view: RunView }
+  | { readonly state: "finished"; readonly report: RunReport }
+  /** It ended without a report: `reason` says why. */
+  | { readonly state: "broken"; readonly reason: string };
+
+/** Asks for runs, and reads of them, over one connection that does not reconnect. */
+export class QueueClient {
+  readonly #clock: Clock;
+  readonly #redis: Redis;
+  readonly #queues: Queues;
+
+  private constructor(redis: Redis, queues: Queues, clock: Clock) {
+    this.#redis = redis;
+    this.#queues = queues;
+    this.#clock = clock;
+  }
+
+  /** Throws `redis-unreachable`, within two seconds. */
+  static async connect(config: Pick<Config, "app" | "queue">, clock: Clock): Promise<QueueClient> {
+    const redis = await connectRedis(config.queue.url);
+    // a lost connection shows in the next command; BullMQ's own copies of it say nothing new
+    return new QueueClient(redis, new Queues(redis, config.app, () => undefined), clock);
+  }
+
+  /** Starts a run, or attaches to one of the same kind that is going on. */
+  async submit(intent: Intent): Promise<{ run: string; attached: boolean }> {
+    const proposed = newRunId(this.#clock.now(), randomBytes(3).toString("hex"));
+    const job = await this.#queues.runs.add(intent.flow, intent, {
+      ...PARENT_OPTIONS,
+      jobId: proposed,
+      deduplication: { id: kindOf(intent) },
+    });
+    const run = job.id ?? proposed;
+    return { run, attached: run !== proposed };
+  }
+
+  /** A run has finished when its parent has, not when its report is saved: only then may the next one start. */
+  async stateOf(run: string): Promise<RunState> {
+    const parent = await this.#queues.runs.getJob(run);
+    if (parent !== undefined && parent.finishedOn === undefined) {
+      const intent = intentSchema.safeParse(parent.data);
+      if (!intent.success) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
+      return { state: "running", view: await this.#viewOf(run, stagesOf(run, intent.data)) };
+    }
+    const report = await loadReport(this.#queues, run);
+    if (report !== undefined) return { state: "finished", report };
+    return { state: "broken", reason: parent?.failedReason ?? `Redis knows no run ${run}` };
+  }
+
+  async cancel(run: string): Promise<void> {
+    const { state } = await this.stateOf(run);
+    if (state === "running") return requestCancel(this.#queues, run, this.#clock);
+    const why = state === "finished" ? "it has ended" : "there is no such run";
+    throw new SafeShutdownError("usage", `${run} cannot be cancelled: ${why}; see safe-shutdown runs`);
+  }
+
+  report(run: string): Promise<RunReport | undefined> {
+    return loadReport(this.#queues, run);
+  }
+
+  runs(count: number): Promise<RunSummary[]> {
+    return listRuns(this.#queues, count);
+  }
+
+  workers(): Promise<WorkerInfo[]> {
+    return liveWorkers(this.#queues);
+  }
+
+  get queues(): Queues {
+    return this.#queues;
+  }
+
+  async close(): Promise<void> {
+    await settlesWithin(this.#queues.close(), 500, this.#clock);
+    this.#redis.disconnect();
+  }
+
+  /** One round trip for all jobs of the run. */
+  async #viewOf(run: string, stages: PlannedTask[][]): Promise<RunView> {
+    const planned = stages.flat();
+    const pipeline = this.#redis.pipeline();
+    for (const { id, task } of planned) {
+      pipeline.hmget(this.#queues.key(queueOf(task.host), id), "processedOn", "finishedOn", "progress");
+    }
+    const answers = (await pipeline.exec()) ?? [];
+    const states = new Map(planned.map(({ id }, index) => [id, taskStateOf(answers[index]?.[1])]));
+    return viewOf(run, stages, (id) => states.get(id) ?? { state: "waiting", progress: undefined });
+  }
+}
+
+function taskStateOf(answer: unknown): Pick<TaskView, "state" | "progress"> {
+  const [processedOn, finishedOn, progress] = answer as (string | null)[];
+  const state = finishedOn ? "ended" : processedOn ? "running" : "waiting";
+  const seen: unknown = progress ? JSON.parse(progress) : undefined;
+  return { state, progress: typeof seen === "object" && seen !== null ? (seen as Progress) : undefined };
+}

@@ -1,0 +1,71 @@
+import { type Job, WaitingChildrenError } from "bullmq";
+import type { Config } from "../config/config.ts";
+import { assemble } from "../report/assemble.ts";
+import type { RunReport } from "../report/report.ts";
+import type { Clock } from "../system/clock.ts";
+import { isCancelled } from "./cancel.ts";
+import { collectResults, ensureChildren, idOf } from "./children.ts";
+import { clearDeadline, setDeadline } from "./deadline.ts";
+import { givenUpOf, giveUp, UNREACHABLE } from "./given-up.ts";
+import { saveReport } from "./history.ts";
+import { liveHosts } from "./hosts.ts";
+import { nextStepsOf } from "./inline.ts";
+import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
+import type { Queues } from "./queues.ts";
+
+export interface ParentOptions {
+  readonly queues: Queues;
+  readonly config: Config;
+  readonly clock: Clock;
+}
+
+/**
+ * Runs the stages of a run, one after another, and saves its report. There is no cursor to lose: from the top
+ * each time, it makes sure that a stage has its children, then waits for them. When a worker is killed anywhere
+ * in here, the next one starts at the top.
+ */
+export async function runParent(
+  parent: Job,
+  token: string,
+  intent: Intent,
+  { queues, config, clock }: ParentOptions,
+): Promise<RunReport> {
+  const run = idOf(parent);
+  const stages = stagesOf(run, intent);
+  for (const stage of stages) {
+    if (await isCancelled(queues, run)) break;
+    await giveUpUnreachable(queues, run, stage);
+    await setDeadline(queues, run, stage, config.stageDeadlineMs);
+    await ensureChildren(queues, parent, stage, await givenUpOf(queues, run));
+    if (await parent.moveToWaitingChildren(token)) throw new WaitingChildrenError();
+    await clearDeadline(queues, run, stage);
+  }
+
+  const givenUp = await givenUpOf(queues, run);
+  const cancelled = await isCancelled(queues, run);
+  const results = await collectResults(parent, stages.flat(), { givenUp, cancelled, host: config.host });
+  const report = assemble(
+    {
+      run,
+      flow: intent.flow,
+      mode: intent.mode,
+      engine: "queue",
+      app: config.app,
+      startedAt: new Date(parent.timestamp).toISOString(),
+      durationMs: clock.now() - parent.timestamp,
+      hosts: intent.hosts,
+      unreachable: intent.hosts.filter((host) => givenUp[host] === UNREACHABLE),
+      nextSteps: nextStepsOf(intent, config),
+      cancelled,
+    },
+    results,
+  );
+  return saveReport(queues, report);
+}
+
+async function giveUpUnreachable(queues: Queues, run: string, stage: readonly PlannedTask[]): Promise<void> {
+  const alive = await liveHosts(queues);
+  for (const { task } of stage) {
+    if (task.host !== undefined && !alive.has(task.host)) await giveUp(queues, run, task.host, UNREACHABLE);
+  }
+}

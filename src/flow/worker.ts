@@ -1,0 +1,189 @@
+import {
+  type Job,
+  type Processor,
+  UnrecoverableError,
+  WaitingError,
+  Worker,
+  type WorkerOptions,
+} from "bullmq";
+import { Redis } from "ioredis";
+import type { Log } from "../../jobs/job.ts";
+import type { Config } from "../config/config.ts";
+import { formatDuration } from "../config/duration.ts";
+import { SafeShutdownError } from "../errors.ts";
+import { withoutRunning } from "../report/assemble.ts";
+import type { JobResult, Progress } from "../report/job-reporter.ts";
+import { type Clock, every, settlesWithin } from "../system/clock.ts";
+import { redisOptionsOf } from "../system/redis-connection.ts";
+import { watchCancel } from "./cancel.ts";
+import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
+import { beat, HEARTBEAT_MS, signOff, type WorkerInfo } from "./hosts.ts";
+import { intentSchema, taskSchema } from "./intent.ts";
+import { runParent } from "./parent.ts";
+import { Queues, queueOf, RUNS, WORKER_TIMING } from "./queues.ts";
+import { runJob } from "./run-job.ts";
+
+export interface MaintenanceWorkerOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly info: WorkerInfo;
+  readonly onError: (error: Error) => void;
+}
+
+/** A request that nobody took up for this long is refused: the world it was meant for is gone. */
+const REQUEST_VALID_MS = 10 * 60_000;
+const PROGRESS_MS = 250;
+const CLOSE_MS = 1_000;
+
+/** Why a job was interrupted to be run again. */
+class Interrupted extends Error {}
+
+/**
+ * The maintenance worker: takes runs, and the jobs of this host, from the queue. It reconnects to Redis by
+ * itself. Paths, patterns and commands come from its own config only.
+ */
+export class MaintenanceWorker {
+  readonly #options: MaintenanceWorkerOptions;
+  readonly #redis: Redis;
+  readonly #queues: Queues;
+  readonly #workers: Worker[];
+  readonly #stopBeating: () => void;
+  #closing: Promise<void> | undefined;
+
+  private constructor(options: MaintenanceWorkerOptions, redis: Redis, queues: Queues) {
+    this.#options = options;
+    this.#redis = redis;
+    this.#queues = queues;
+    this.#workers = [
+      this.#listen(RUNS, (job, token, signal) => this.#processRun(job, token, signal)),
+      this.#listen(queueOf(options.config.host), (job, token, signal) =>
+        this.#processTask(job, token, signal),
+      ),
+    ];
+    this.#stopBeating = every(HEARTBEAT_MS, () => {
+      beat(queues, options.info, options.clock.now()).catch(options.onError);
+    });
+  }
+
+  /** Starts working. Resolves when the worker is known to be alive and listens. */
+  static async start(options: MaintenanceWorkerOptions): Promise<MaintenanceWorker> {
+    const { config, clock, info, onError } = options;
+    const redis = new Redis({
+      ...redisOptionsOf(config.queue.url),
+      maxRetriesPerRequest: null,
+      replyMapping: "legacy",
+    });
+    redis.on("error", onError);
+    const queues = new Queues(redis, config.app, onError);
+    await beat(queues, info, clock.now());
+    const worker = new MaintenanceWorker(options, redis, queues);
+    await Promise.all(worker.#workers.map((one) => one.waitUntilReady()));
+    return worker;
+  }
+
+  /** The queues it works on, for the schedule. */
+  get queues(): Queues {
+    return this.#queues;
+  }
+
+  /**
+   * Takes no new job, lets the current ones finish for the grace period, then interrupts them: another worker
+   * runs them again. Always resolves, soon after the grace period, also while Redis is away.
+   */
+  close(graceMs = this.#options.config.workerGraceMs): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const { clock, info } = this.#options;
+    this.#stopBeating();
+    const closed = Promise.allSettled(this.#workers.map((worker) => worker.close()));
+    if (!(await settlesWithin(closed, graceMs, clock))) {
+      for (const worker of this.#workers) worker.cancelAllJobs("the worker is stopping");
+      await settlesWithin(closed, CLOSE_MS, clock);
+    }
+    await settlesWithin(signOff(this.#queues, info), CLOSE_MS, clock);
+    await settlesWithin(this.#queues.close(), CLOSE_MS, clock);
+    this.#redis.disconnect();
+  }
+
+  #listen(queue: string, process: Processor): Worker {
+    const options: WorkerOptions = {
+      connection: this.#redis,
+      prefix: this.#queues.prefix,
+      concurrency: 8,
+      skipVersionCheck: true,
+      // a run survives several crashes of its workers; a job is repeated as often
+      maxStalledCount: 10,
+      ...WORKER_TIMING,
+    };
+    // BullMQ passes the signal only to a function that names three parameters
+    const worker = new Worker(queue, (job, token, signal) => process(job, token, signal), options);
+    worker.on("error", this.#options.onError);
+    worker.on("lockRenewalFailed", (ids) => {
+      for (const id of ids) worker.cancelJob(id, "the job's lock was lost");
+    });
+    return worker;
+  }
+
+  async #processRun(job: Job, token = "", signal?: AbortSignal): Promise<unknown> {
+    const { config, clock } = this.#options;
+    if (job.name === DEADLINE) {
+      const { run, stage } = deadlineSchema.parse(job.data);
+      return endStage(this.#queues, run, stage, config.stageDeadlineMs);
+    }
+    const intent = intentSchema.safeParse(job.data);
+    if (!intent.success) return this.#processTask(job, token, signal);
+    if (job.attemptsStarted <= 1 && clock.now() - job.timestamp > REQUEST_VALID_MS) {
+      throw new SafeShutdownError(
+        "refused",
+        `refused: requested ${formatDuration(clock.now() - job.timestamp)} ago, and no worker was there to run it`,
+      );
+    }
+    const { verdict } = await runParent(job, token, intent.data, { queues: this.#queues, config, clock });
+    return { verdict };
+  }
+
+  async #processTask(job: Job, token = "", signal?: AbortSignal): Promise<JobResult> {
+    const { config, clock, log } = this.#options;
+    const task = taskSchema.parse(job.data);
+    if (task.host !== undefined && task.host !== config.host) {
+      throw new UnrecoverableError(`a job for ${task.host} was put into the queue of ${config.host}`);
+    }
+    const lifetimeMs = REQUEST_VALID_MS + config.stageDeadlineMs;
+    if (clock.now() - job.timestamp > lifetimeMs) {
+      const ago = formatDuration(clock.now() - job.timestamp);
+      return withoutRunning(task.job, config.host, "failed", `it was asked for ${ago} ago: too late`);
+    }
+    const cancel = watchCancel(this.#queues, task.run);
+    const interrupt = new AbortController();
+    signal?.addEventListener("abort", () => interrupt.abort(new Interrupted(String(signal.reason))));
+    const stopped = AbortSignal.any([cancel.signal, interrupt.signal]);
+    try {
+      const onProgress = throttle(PROGRESS_MS, clock, (progress: Progress) => {
+        job.updateProgress(progress).catch(() => undefined);
+      });
+      const result = await runJob(task, { config, clock, log, signal: stopped, onProgress });
+      await job.updateProgress({ totals: result.report.totals });
+      return result;
+    } catch (error) {
+      if (!(stopped.reason instanceof Interrupted)) throw error;
+      await job.moveToWait(token);
+      throw new WaitingError();
+    } finally {
+      cancel.stop();
+    }
+  }
+}
+
+/** Calls at most once in `ms`; what comes sooner is dropped, since the next report says it too. */
+function throttle<T>(ms: number, clock: Clock, act: (value: T) => void): (value: T) => void {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return (value) => {
+    if (clock.now() - lastMs < ms) return;
+    lastMs = clock.now();
+    act(value);
+  };
+}

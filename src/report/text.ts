@@ -1,0 +1,131 @@
+import { formatDuration } from "../config/duration.ts";
+import type { Item, JobReport, Outcome, RunReport, System } from "./report.ts";
+import { countOf, formatBytes, printable } from "./words.ts";
+
+/** How a text is emphasised; each does nothing where there are no colours. */
+export interface Palette {
+  bold(text: string): string;
+  dim(text: string): string;
+  red(text: string): string;
+  green(text: string): string;
+  yellow(text: string): string;
+}
+
+export interface TextOptions {
+  readonly palette: Palette;
+  /** Show every item instead of the first few of each outcome. */
+  readonly verbose: boolean;
+}
+
+/** How many items of an outcome are shown when not everything is asked for. What failed is always shown. */
+const SHOWN = 12;
+const SIGN: Record<Outcome, string> = { done: "✓", planned: "+", kept: "·", changed: "~", failed: "✗" };
+
+/** The closing summary of a run, for people. */
+export function renderReport(report: RunReport, options: TextOptions): string {
+  const { palette } = options;
+  const lines = [headline(report, palette), ""];
+  for (const job of report.jobs) lines.push(...renderJob(job, report, options));
+  if (report.system !== null) lines.push("", ...renderSystem(report.system, palette));
+  lines.push("", ...totals(report, palette));
+  if (report.unreachable.length > 0) {
+    lines.push(palette.red(`Unreachable    ${report.unreachable.map(printable).join(", ")}`));
+  }
+  if (report.nextSteps.length > 0 && report.mode === "apply") {
+    lines.push("", "Next steps", ...report.nextSteps.map((step) => `  ${printable(step)}`));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function headline({ flow, mode, verdict, durationMs, app, hosts, run }: RunReport, palette: Palette): string {
+  const what = mode === "plan" ? `${flow}, dry run: nothing was touched` : flow;
+  const word =
+    verdict === "done"
+      ? palette.green(verdict)
+      : verdict === "partial"
+        ? palette.yellow(verdict)
+        : palette.red(verdict);
+  const where = hosts.length > 3 ? `${hosts.length} hosts` : hosts.join(", ");
+  return `${palette.bold(printable(app))} on ${where}: ${what}: ${palette.bold(word)} in ${formatDuration(durationMs)} ${palette.dim(`(${run})`)}`;
+}
+
+function renderJob(job: JobReport, { hosts }: RunReport, { palette, verbose }: TextOptions): string[] {
+  const name = hosts.length > 1 ? `${job.job} on ${job.host}` : job.job;
+  const status = job.status === "done" ? palette.green(job.status) : palette.yellow(job.status);
+  const lines = [
+    `${palette.bold(name)}  ${status}${job.reason === undefined ? "" : `: ${printable(job.reason)}`}`,
+  ];
+  for (const outcome of ["done", "planned", "failed", "changed", "kept"] as const) {
+    const items = job.items.filter((item) => item.outcome === outcome);
+    const shown = verbose || outcome === "failed" ? items : items.slice(0, SHOWN);
+    lines.push(...shown.map((item) => renderItem(item, palette)));
+    const hidden = items.length - shown.length;
+    if (hidden > 0) lines.push(palette.dim(`  ${SIGN[outcome]} … ${hidden} more ${outcome} (-v shows them)`));
+  }
+  if (job.truncated)
+    lines.push(palette.dim("  the report keeps the first 1000 of each outcome; the totals count all"));
+  return lines;
+}
+
+function renderItem({ target, outcome, reason }: Item, palette: Palette): string {
+  const line = `  ${SIGN[outcome]} ${printable(target)}${reason === undefined ? "" : `  ${palette.dim(printable(reason))}`}`;
+  return outcome === "failed" ? palette.red(line) : line;
+}
+
+/** What is running and what is left, as `status` and the end of a shutdown show it. */
+export function renderSystem(system: System, palette: Palette): string[] {
+  const { services, redis, locks, session, disk } = system;
+  const lines = services.map(({ name, running }) => {
+    const pids = running.map(
+      ({ pid, host, stray }) => `${pid}${host === undefined ? "" : ` on ${host}`}${stray ? " (stray)" : ""}`,
+    );
+    const state =
+      pids.length === 0 ? palette.dim("stopped") : palette.green(`running, pid ${pids.join(", ")}`);
+    return row("Service", `${name}: ${state}`);
+  });
+  lines.push(
+    row(
+      "Redis",
+      redis.reachable
+        ? `preserved and reachable, ${formatBytes(redis.usedMemoryBytes ?? 0)} used`
+        : palette.yellow(printable(redis.reason ?? "cannot be reached")),
+    ),
+  );
+  if (session !== null) lines.push(row("Session", describeSession(session, palette)));
+  lines.push(row("Locks", locks.length === 0 ? "none" : `${locks.length} left`));
+  for (const { file, ageMs, holder } of locks) {
+    lines.push(
+      row(
+        "",
+        `${printable(file)}  ${palette.dim(`${formatDuration(ageMs)} old, held by ${printable(holder)}`)}`,
+      ),
+    );
+  }
+  lines.push(row("Disk", `${formatBytes(disk.freeBytes)} of ${formatBytes(disk.totalBytes)} free`));
+  return lines;
+}
+
+function describeSession(session: NonNullable<System["session"]>, palette: Palette): string {
+  const file = printable(session.file);
+  if (!session.present) return palette.yellow(`${file} is missing`);
+  const age = `${file} preserved, ${countOf(session.ageDays ?? 0, "day")} old`;
+  return session.advice === undefined ? age : `${age}: ${palette.yellow(session.advice)}`;
+}
+
+function totals({ jobs, mode }: RunReport, palette: Palette): string[] {
+  const sum = (outcome: Outcome | "bytes") => jobs.reduce((total, job) => total + job.totals[outcome], 0);
+  const verb = mode === "plan" ? "to do" : "done";
+  const amount = mode === "plan" ? sum("planned") : sum("done");
+  const failed = sum("failed");
+  const parts = [
+    `${amount} ${verb} (${formatBytes(sum("bytes"))} ${mode === "plan" ? "to be freed" : "freed"})`,
+    `${sum("kept")} kept`,
+    `${sum("changed")} changed meanwhile`,
+    failed > 0 ? palette.red(`${failed} failed`) : "0 failed",
+  ];
+  return [row("Totals", parts.join(", "))];
+}
+
+export function row(label: string, text: string): string {
+  return `${label.padEnd(9)} ${text}`;
+}

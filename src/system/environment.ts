@@ -1,0 +1,69 @@
+import { platform } from "node:os";
+import type { Config } from "../config/config.ts";
+import { messageOf, type Problem } from "../errors.ts";
+import { addressOf, connectRedis } from "./redis-connection.ts";
+
+/** What is odd about this machine and its Redis: nothing forbids to run, but an operator should know. */
+export async function environmentWarnings(config: Pick<Config, "redis" | "queue">): Promise<Problem[]> {
+  const urls = [...new Set([config.redis.url, config.queue.url])];
+  const ofRedis = await Promise.all(urls.map((url) => redisWarnings(url, url === config.queue.url)));
+  return [...hostWarnings(), ...ofRedis.flat()];
+}
+
+function hostWarnings(): Problem[] {
+  const warnings: Problem[] = [];
+  if (platform() !== "linux") {
+    warnings.push({
+      path: "this host",
+      message: `expected Linux, found ${platform()}: without /proc no process and no lock can be looked at`,
+      hint: "run it on Linux",
+    });
+  } else if (process.getuid?.() !== 0) {
+    warnings.push({
+      path: "this user",
+      message:
+        "not root: what other users' processes have open or locked cannot be seen, so such locks are kept",
+      hint: "run it as root to have locks judged and every service stopped",
+    });
+  }
+  return warnings;
+}
+
+async function redisWarnings(url: string, isQueue: boolean): Promise<Problem[]> {
+  const path = `Redis at ${addressOf(url)}`;
+  try {
+    const redis = await connectRedis(url);
+    try {
+      const policy = /^maxmemory_policy:(\S+)/m.exec(await redis.info("memory"))?.[1] ?? "unknown";
+      return policyWarnings(path, policy, isQueue);
+    } finally {
+      redis.disconnect();
+    }
+  } catch (error) {
+    return [
+      {
+        path,
+        message: messageOf(error),
+        hint: "without it services are stopped and files cleaned, keys are not",
+      },
+    ];
+  }
+}
+
+function policyWarnings(path: string, policy: string, isQueue: boolean): Problem[] {
+  const warnings: Problem[] = [];
+  if (isQueue && policy !== "noeviction") {
+    warnings.push({
+      path,
+      message: `expected the policy noeviction, found ${policy}: Redis may evict runs from the queue`,
+      hint: "CONFIG SET maxmemory-policy noeviction",
+    });
+  }
+  if (policy.includes("lfu")) {
+    warnings.push({
+      path,
+      message: `under ${policy} no idle time can be told: \`age: idle\` proves nothing`,
+    });
+  }
+  return warnings;
+}
