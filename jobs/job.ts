@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { Config } from "../src/config/config.ts";
 import type { JobReporter } from "../src/report/job-reporter.ts";
+import type { CeleryTasks } from "../src/system/celery-tasks.ts";
 import type { Clock } from "../src/system/clock.ts";
 import type { Files } from "../src/system/files.ts";
 import type { Keyspace } from "../src/system/keyspace.ts";
@@ -14,6 +15,7 @@ export interface JobContext {
   readonly processes: Processes;
   readonly locks: Locks;
   readonly redis: Keyspace;
+  readonly tasks: CeleryTasks;
   readonly clock: Clock;
   readonly report: JobReporter;
   readonly log: Log;

@@ -1,12 +1,8 @@
 import { z } from "zod";
 import type { Service } from "../src/config/config.ts";
-import { formatDuration } from "../src/config/duration.ts";
-import type { Effect } from "../src/system/files.ts";
 import type { PidFileFinding, Process } from "../src/system/processes.ts";
+import { kill, shutDownWarmly } from "../src/system/stopping.ts";
 import { defineJob, type JobContext } from "./job.ts";
-
-/** How long killed processes get to disappear; the kernel needs a moment to tear them down. */
-const KILL_WAIT_MS = 2_500;
 
 export const stopServices = defineJob({
   name: "stop-services",
@@ -18,31 +14,43 @@ export const stopServices = defineJob({
       if (context.signal.aborted) break;
       await stopService(name, force, context);
     }
+    if (force) await tellReserved(context);
     context.signal.throwIfAborted();
   },
 });
+
+/** What killed workers had reserved is not lost, but nobody sees it for a while: better said. */
+async function tellReserved({ tasks, report }: JobContext): Promise<void> {
+  const reserved = await tasks.unacknowledged();
+  if (reserved === 0) return;
+  const what = reserved === 1 ? "1 task that a worker had" : `${reserved} tasks that workers had`;
+  report.kept("unacked", `${what} taken; Celery delivers again after its visibility timeout (default 1 h)`);
+}
+
+/** Stops a process, once however often it is asked for; answers whether it is stopped, or in a plan would be. */
+type Stop = (process: Process) => Promise<boolean>;
 
 /** The processes of an entry are stopped together. It is surveyed afresh: earlier entries took their time. */
 async function stopService(name: string, force: boolean, context: JobContext): Promise<void> {
   const state = (await context.processes.survey()).find(({ service }) => service.name === name);
   if (state === undefined) return;
   const { service, pidFiles, strays } = state;
-  const isStopped = new Map<number, Promise<boolean>>(); // two pid files may name one process
-  const stopOnce = (process: Process) => {
-    const stopping = isStopped.get(process.pid) ?? stopAndReport(process, service, force, context);
-    isStopped.set(process.pid, stopping);
-    return stopping;
+  const stopping = new Map<number, Promise<boolean>>();
+  const stop: Stop = (process) => {
+    const stopped = stopping.get(process.pid) ?? stopProcess(process, service, force, context);
+    stopping.set(process.pid, stopped);
+    return stopped;
   };
   await Promise.all([
-    ...pidFiles.map((finding) => settlePidFile(finding, stopOnce, context)),
-    ...strays.map((stray) => settleStray(stray, service, force, stopOnce, context)),
+    ...pidFiles.map((finding) => settlePidFile(finding, stop, context)),
+    ...strays.map((stray) => settleStray(stray, service, force, stop, context)),
   ]);
 }
 
 /** A pid file goes only when its process is proved gone. */
 async function settlePidFile(
   finding: PidFileFinding,
-  stop: (process: Process) => Promise<boolean>,
+  stop: Stop,
   { files, report }: JobContext,
 ): Promise<void> {
   if (finding.state === "unsure") report.kept(finding.file.path, finding.reason);
@@ -52,100 +60,38 @@ async function settlePidFile(
   else report.kept(finding.file.path, `pid ${finding.process.pid} is still running`);
 }
 
+/** A process of the service that no pid file leads to: not ours to stop, unless somebody says so. */
 async function settleStray(
   stray: Process,
   service: Service,
   force: boolean,
-  stop: (process: Process) => Promise<boolean>,
+  stop: Stop,
   { report }: JobContext,
 ): Promise<void> {
   if (force || service.strays === "stop") {
     await stop(stray);
     return;
   }
-  report.kept(
-    nameOf(service, stray),
-    "a stray: it has no pid file; --force stops it, as does `strays: stop` in the config",
-  );
-  report.incomplete(`${nameOf(service, stray)} is still running`);
+  const target = nameOf(service, stray);
+  report.kept(target, "a stray: it has no pid file; --force stops it, as does `strays: stop` in the config");
+  report.incomplete(`${target} is still running`);
 }
 
-/** Whether the process is stopped, or in a plan would be. */
-async function stopAndReport(
+async function stopProcess(
   process: Process,
   service: Service,
   force: boolean,
   context: JobContext,
 ): Promise<boolean> {
-  const effect = force ? await kill([process], service, context) : await shutDown(process, service, context);
-  context.report.add(nameOf(service, process), effect);
+  const { report } = context;
+  const options = { ...context, onWait: (what: string) => report.waitingFor(what) };
+  const effect = await (force
+    ? kill([process], service, options)
+    : shutDownWarmly(process, service, options));
+  report.add(nameOf(service, process), effect);
   return effect.outcome === "done" || effect.outcome === "planned";
-}
-
-/**
- * A warm shutdown: SIGTERM to the main process only, so that Celery finishes its running tasks (to the whole
- * group it would kill the pool), then patience for the grace period, then the whole tree is killed.
- */
-async function shutDown(process: Process, service: Service, context: JobContext): Promise<Effect> {
-  const { processes, report, clock, signal } = context;
-  const startedAtMs = clock.now();
-  const tree = processes.treeOf(process); // noted before: orphans cannot be traced back
-  const sent = processes.signal(process, "SIGTERM", service.matches);
-  if (sent.outcome === "planned")
-    return {
-      outcome: "planned",
-      bytes: 0,
-      reason: `SIGTERM, then up to ${formatDuration(service.graceMs)} of grace`,
-    };
-  if ("reason" in sent) return sent;
-
-  const left = await processes.waitUntilGone(tree, service.graceMs, (running, waitedMs) =>
-    report.waitingFor(
-      `${service.name} (${pidsOf(running)}): ${formatDuration(waitedMs)} of ${formatDuration(service.graceMs)}`,
-    ),
-  );
-  if (left.length === 0)
-    return { outcome: "done", bytes: 0, reason: `stopped in ${formatDuration(clock.now() - startedAtMs)}` };
-  if (signal.aborted)
-    return { outcome: "failed", reason: `was asked to stop, and is still running (${pidsOf(left)})` };
-  const late = `still running after ${formatDuration(service.graceMs)}`;
-  if (service.afterGrace === "leave")
-    return { outcome: "failed", reason: `${late} (${pidsOf(left)}); left alone, as configured` };
-  return kill(left, service, context, `${late}, `);
-}
-
-/** SIGKILL for processes and all they have started; Celery's pool children outlive their killed parent. */
-async function kill(
-  roots: readonly Process[],
-  service: Service,
-  { processes, report }: JobContext,
-  why = "",
-): Promise<Effect> {
-  const doomed = processes.treeOf(...roots);
-  const [main] = doomed;
-  for (const process of doomed) {
-    const isProved = process !== main; // a descendant of a proved process; it may bear any command line
-    const sent = processes.signal(process, "SIGKILL", isProved || why !== "" ? undefined : service.matches);
-    if (sent.outcome === "planned") {
-      return { outcome: "planned", bytes: 0, reason: `SIGKILL to ${countOf(doomed)}` };
-    }
-    if ("reason" in sent && process === main) return sent;
-  }
-  const left = await processes.waitUntilGone(doomed, KILL_WAIT_MS, (running) =>
-    report.waitingFor(`${service.name} (${pidsOf(running)}) to die`),
-  );
-  if (left.length > 0) return { outcome: "failed", reason: `${why}killed, but still there: ${pidsOf(left)}` };
-  return { outcome: "done", bytes: 0, reason: `${why}killed (${countOf(doomed)})` };
 }
 
 function nameOf(service: Service, process: Process): string {
   return `${service.name} (pid ${process.pid})`;
-}
-
-function pidsOf(processes: readonly Process[]): string {
-  return `pid ${processes.map(({ pid }) => pid).join(", ")}`;
-}
-
-function countOf({ length }: readonly Process[]): string {
-  return length === 1 ? "1 process" : `${length} processes`;
 }

@@ -159,10 +159,12 @@ function send(pid: number, signal: "SIGTERM" | "SIGKILL"): SignalEffect {
   }
 }
 
-function treeOf(process: Process, all: readonly Process[]): Process[] {
-  const tree = [process];
-  for (const member of tree) {
-    tree.push(...all.filter(({ pid, parentPid }) => parentPid === member.pid && pid !== process.pid));
+/** A process whose number belongs to another by now has no descendants: those are the other's. */
+function treeOf(root: Process, all: readonly Process[]): Process[] {
+  const tree = [root];
+  if (!all.some(({ pid, startTicks }) => pid === root.pid && startTicks === root.startTicks)) return tree;
+  for (const parent of tree) {
+    tree.push(...all.filter(({ pid, parentPid }) => parentPid === parent.pid && pid !== root.pid));
   }
   return tree;
 }

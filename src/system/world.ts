@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { protectedKeysOf } from "../config/protected-keys.ts";
 import type { Mode } from "../report/report.ts";
+import { CeleryTasks } from "./celery-tasks.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { Files } from "./files.ts";
 import { Keyspace } from "./keyspace.ts";
@@ -13,6 +14,7 @@ export interface World {
   readonly processes: Processes;
   readonly locks: Locks;
   readonly redis: Keyspace;
+  readonly tasks: CeleryTasks;
   readonly clock: Clock;
   close(): Promise<void>;
 }
@@ -56,6 +58,7 @@ function makeWorld({ config, mode, signal, clock = systemClock }: WorldOptions, 
     processes: new Processes({ root, services, files, mode, clock, signal, presumed }),
     locks: new Locks(files, root, presumed),
     redis,
+    tasks: new CeleryTasks(config.redis.url, mode, clock),
     clock,
     close: async () => {
       files.close();
