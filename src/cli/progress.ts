@@ -31,7 +31,7 @@ function movingRows(terminal: Terminal): ProgressDisplay {
         tasks.length < height ? tasks : [...urgent, ...tasks.filter((task) => !urgent.includes(task))];
       const rows = shown
         .slice(0, height - 1)
-        .map((task) => `${signOf(task, terminal)} ${describe(task).slice(0, width - 4)}`);
+        .map((task) => `${signOf(task, terminal)} ${describe(task, view).slice(0, width - 4)}`);
       const text = `${rows.join("\n")}\n`;
       if (text === last) return;
       process.stderr.write(erase() + text);
@@ -57,7 +57,7 @@ function plainLines(terminal: Terminal): ProgressDisplay {
         if (state === "waiting" || told.get(String(index)) === news) continue;
         told.set(String(index), news);
         terminal.tell(
-          `${nameOf(task)}: ${state}${waitsFor === undefined ? "" : `, waiting for ${printable(waitsFor)}`}`,
+          `${nameOf(task, view)}: ${state}${waitsFor === undefined ? "" : `, waiting for ${printable(waitsFor)}`}`,
         );
       }
     },
@@ -65,9 +65,9 @@ function plainLines(terminal: Terminal): ProgressDisplay {
   };
 }
 
-function describe(task: TaskView): string {
+function describe(task: TaskView, view: RunView): string {
   const { state, progress } = task;
-  if (progress === undefined) return `${nameOf(task)}  ${state}`;
+  if (progress === undefined) return `${nameOf(task, view)}  ${state}`;
   const { done, planned, kept, failed, bytes } = progress.totals;
   const counts = [
     done + planned > 0 && `${done + planned} done`,
@@ -79,11 +79,12 @@ function describe(task: TaskView): string {
     state === "running" && progress.waitingFor !== undefined
       ? `waiting for ${printable(progress.waitingFor)}`
       : "";
-  return [nameOf(task), state, counts.join(", "), waiting].filter(Boolean).join("  ");
+  return [nameOf(task, view), state, counts.join(", "), waiting].filter(Boolean).join("  ");
 }
 
-function nameOf({ job, host }: TaskView): string {
-  return host === undefined ? job : `${job} (${host})`;
+/** The host matters only where there are several. */
+function nameOf({ job, host }: TaskView, { hosts }: RunView): string {
+  return host === undefined || hosts.length === 1 ? job : `${job} on ${host}`;
 }
 
 function signOf({ state }: TaskView, { err }: Terminal): string {

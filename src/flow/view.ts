@@ -13,6 +13,7 @@ export interface TaskView {
 /** A run while it is going on, as a watcher sees it. */
 export interface RunView {
   readonly run: string;
+  readonly hosts: readonly string[];
   readonly stages: readonly (readonly TaskView[])[];
 }
 
@@ -21,8 +22,10 @@ export function viewOf(
   stages: readonly (readonly PlannedTask[])[],
   stateOf: (id: string) => Pick<TaskView, "state" | "progress">,
 ): RunView {
+  const hosts = new Set(stages.flat().flatMap(({ task }) => task.host ?? []));
   return {
     run,
+    hosts: [...hosts],
     stages: stages.map((stage) =>
       stage.map(({ id, task, skip }) => ({
         job: task.job,

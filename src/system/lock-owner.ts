@@ -5,7 +5,7 @@ export interface LockOwner {
   readonly host: string | undefined;
 }
 
-/** More than any lock file's text; only the beginning of a longer one is looked at. */
+/** More than any lock file's text: of a longer one nothing can be told. */
 export const LOCK_MAX_BYTES = 4_096;
 
 const PLAIN = /^\s*(\d{1,7})(?:[\s@:]+([A-Za-z0-9][A-Za-z0-9._-]*))?\s*$/;

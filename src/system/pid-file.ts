@@ -14,11 +14,14 @@ export type PidFileFinding =
 /** A pid file is written after its process started; the clock of processes has whole seconds. */
 const SLACK_MS = 2_000;
 
-/** Larger than any pid file; what is longer is not one. */
-export const PID_FILE_MAX_BYTES = 64;
+/** Larger than any pid file; what is longer is not one, however it begins. */
+const MAX_BYTES = 64;
+/** How much of a pid file to read: enough to tell that it is too long. */
+export const PID_FILE_READ_BYTES = MAX_BYTES + 1;
 
 /** The pid in a pid file: one decimal number of at most 7 digits (the kernel's PID_MAX_LIMIT is 4,194,304). */
 export function parsePidFile(content: Buffer): number | undefined {
+  if (content.length > MAX_BYTES) return undefined;
   const digits = /^\s*(\d{1,7})\s*$/.exec(content.toString("latin1"))?.[1];
   const pid = Number(digits);
   return digits !== undefined && pid > 0 && pid <= 4_194_304 ? pid : undefined;

@@ -3,7 +3,7 @@ import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import type { FileEntry, Files } from "./files.ts";
-import { identify, PID_FILE_MAX_BYTES, type PidFileFinding } from "./pid-file.ts";
+import { identify, PID_FILE_READ_BYTES, type PidFileFinding } from "./pid-file.ts";
 import { isStillRunning, listProcesses, type Process, readProcess, workingDirectoryOf } from "./proc.ts";
 
 export type { PidFileFinding } from "./pid-file.ts";
@@ -74,7 +74,7 @@ export class Processes {
 
   /** What a pid file is worth; `service` is `undefined` when any process counts as its own. */
   identify(file: FileEntry, service: Service | undefined): PidFileFinding {
-    const finding = identify(file, this.#options.files.read(file, PID_FILE_MAX_BYTES), service);
+    const finding = identify(file, this.#options.files.read(file, PID_FILE_READ_BYTES), service);
     if (finding.state !== "running") return finding;
     const { pid } = finding.process;
     if (this.#own.has(pid))
