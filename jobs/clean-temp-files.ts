@@ -1,7 +1,8 @@
 import { z } from "zod";
 import type { TempRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
-import type { Effect, FileEntry } from "../src/system/files.ts";
+import type { Effect } from "../src/report/report.ts";
+import type { FileEntry } from "../src/system/files.ts";
 import type { ServiceState } from "../src/system/processes.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
@@ -48,11 +49,10 @@ function consider(
       const newest = Math.max(entry.modifiedAtMs, ...contents.files.map((file) => file.modifiedAtMs));
       const opened = contents.files.find((file) => files.openedBy(file) !== undefined);
       const reason =
-        contents.unexpected !== undefined
-          ? `it holds ${JSON.stringify(contents.unexpected)}`
-          : opened !== undefined
-            ? `${opened.path} in it is open`
-            : reasonOfAge(newest, rule.olderThanMs, clock.now());
+        contents.obstacle ??
+        (opened !== undefined
+          ? `${opened.path} in it is open`
+          : reasonOfAge(newest, rule.olderThanMs, clock.now()));
       return { reason, remove: () => files.removeDirectory(entry, rule.holding) };
     }
     case "pidFiles": {

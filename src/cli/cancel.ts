@@ -1,4 +1,4 @@
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
 
 /** `cancel <id>`: the run stops after its current items; whoever follows it sees its report. */

@@ -3,7 +3,7 @@ import type { Problem } from "../errors.ts";
 import { openApplication } from "../flow/open.ts";
 import { printable } from "../report/words.ts";
 import { environmentWarnings } from "../system/environment.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 import { logOf } from "./log.ts";
 import { applicationOptions } from "./open.ts";
 import { renderProblem, type Terminal } from "./terminal.ts";

@@ -1,16 +1,5 @@
-import { type CliOptions, COMMON, type OptionName, RUN } from "./options.ts";
-import type { Terminal } from "./terminal.ts";
-
-/** What a command is given. */
-export interface Invocation {
-  readonly command: string;
-  readonly args: readonly string[];
-  readonly options: CliOptions;
-  readonly terminal: Terminal;
-}
-
-/** Runs a command to its exit code. */
-export type Handler = (invocation: Invocation) => Promise<number>;
+import type { Handler } from "./invocation.ts";
+import { COMMON, type OptionName, RUN } from "./options.ts";
 
 interface CommandEntry {
   readonly usage: string;

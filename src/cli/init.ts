@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { draftConfig } from "../config/draft.ts";
 import { resolveRoot } from "../system/root.ts";
 import { writeNewFile } from "../system/text-file.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 
 /** `init`: writes a commented config for the application found in the root. Never overwrites one. */
 export async function init({ options, terminal }: Invocation): Promise<number> {

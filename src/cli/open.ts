@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Application } from "../flow/application.ts";
 import { type OpenOptions, openApplication } from "../flow/open.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 import { logOf } from "./log.ts";
 import type { CliOptions } from "./options.ts";
 

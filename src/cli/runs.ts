@@ -1,6 +1,6 @@
 import { SafeShutdownError } from "../errors.ts";
 import { renderReport } from "../report/text.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
 import { describeRun } from "./status.ts";
 

@@ -1,6 +1,6 @@
 import type { ScheduleState } from "../flow/schedule.ts";
 import type { Palette } from "../report/text.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
 
 /** `schedule`: every entry with its last run and its next ones, in its own time zone. */

@@ -7,7 +7,7 @@ import type { ScheduleState } from "../flow/schedule.ts";
 import type { System } from "../report/report.ts";
 import { renderSystem, row } from "../report/text.ts";
 import { printable } from "../report/words.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
 import { renderSchedule } from "./schedule.ts";
 import type { Terminal } from "./terminal.ts";

@@ -1,7 +1,7 @@
 import { openApplication } from "../flow/open.ts";
 import { startSchedule } from "../flow/schedule.ts";
 import { systemClock } from "../system/clock.ts";
-import type { Invocation } from "./commands.ts";
+import type { Invocation } from "./invocation.ts";
 import { logOf } from "./log.ts";
 import { applicationOptions } from "./open.ts";
 

@@ -1,5 +1,12 @@
-import type { Effect } from "../system/files.ts";
-import { type Item, type JobReport, type JobStatus, noTotals, type Outcome, type System } from "./report.ts";
+import {
+  type Effect,
+  type Item,
+  type JobReport,
+  type JobStatus,
+  noTotals,
+  type Outcome,
+  type System,
+} from "./report.ts";
 
 /** How many items per outcome a report keeps; the totals count them all. */
 export const ITEMS_KEPT = 1_000;

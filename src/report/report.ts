@@ -8,6 +8,11 @@ export type Outcome = "done" | "planned" | "kept" | "changed" | "failed";
 
 export const outcomes = ["done", "planned", "kept", "changed", "failed"] as const satisfies Outcome[];
 
+/** What came of an action. */
+export type Effect =
+  | { readonly outcome: "done" | "planned"; readonly bytes: number; readonly reason?: string }
+  | { readonly outcome: "changed" | "failed"; readonly reason: string };
+
 export interface Item {
   /** A path relative to the root, `celery-workers (pid 4242)`, or `telegram_message:* (db 0)`. */
   readonly target: string;

@@ -1,26 +1,21 @@
 import { lstatSync, rmdirSync, type Stats, statfsSync, unlinkSync } from "node:fs";
 import { posix } from "node:path";
 import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
-import type { Mode } from "../report/report.ts";
+import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import { Directories, DirectoryChanged, release, within } from "./directory.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
 import { matcherOf } from "./patterns.ts";
 import { readUntouched } from "./read-untouched.ts";
-import { childrenOf, entryOf, type FileEntry, type FindRule, type Found, walk } from "./walk.ts";
+import { childrenOf, entryOf, type FileEntry, type FindRule, type Found, isUtf8, walk } from "./walk.ts";
 
 export type { FileEntry, FindRule, Found } from "./walk.ts";
-
-/** What came of an action. */
-export type Effect =
-  | { readonly outcome: "done" | "planned"; readonly bytes: number; readonly reason?: string }
-  | { readonly outcome: "changed" | "failed"; readonly reason: string };
 
 /** What is in a directory that is to go as a unit. */
 export interface Contents {
   readonly files: readonly FileEntry[];
-  /** A name that the rule did not expect, if there is one. */
-  readonly unexpected: string | undefined;
+  /** Why it cannot go as a unit: it holds what the rule did not expect, or cannot be looked into. */
+  readonly obstacle: string | undefined;
 }
 
 export interface FilesOptions {
@@ -60,7 +55,7 @@ export class Files {
     const { preserve, clock, signal, presumed } = this.#options;
     let sliceEndsAt = clock.now() + SLICE_MS;
     for (const found of walk(this.#directories, rules, preserve)) {
-      if (!presumed.paths.has(found.path)) yield found;
+      if (found !== undefined && !presumed.paths.has(found.path)) yield found;
       signal.throwIfAborted();
       if (clock.now() < sliceEndsAt) continue;
       await clock.breathe();
@@ -95,35 +90,47 @@ export class Files {
   /** What a directory holds; `holding` are the globs of the names it may hold. */
   contentsOf(directory: FileEntry, holding: readonly string[]): Contents {
     const isExpected = matcherOf(holding);
-    const held = this.#directories.hold(directory.path);
+    const files: FileEntry[] = [];
     try {
-      const files: FileEntry[] = [];
-      for (const child of childrenOf(held)) {
-        if (!child.isFile() || !isExpected(child.name)) return { files, unexpected: child.name };
-        const stats = lstatSync(within(held, child.name), { throwIfNoEntry: false });
-        if (stats !== undefined) files.push(entryOf(posix.join(directory.path, child.name), stats));
+      const held = this.#directories.hold(directory.path);
+      try {
+        for (const child of childrenOf(held)) {
+          const { name } = child;
+          if (!child.isFile() || !isExpected(name) || !isUtf8(name))
+            return { files, obstacle: `it holds ${JSON.stringify(name)}` };
+          const stats = lstatSync(within(held, name), { throwIfNoEntry: false });
+          if (stats !== undefined) files.push(entryOf(posix.join(directory.path, name), stats));
+        }
+      } finally {
+        release(held);
       }
-      return { files, unexpected: undefined };
-    } finally {
-      release(held);
+      return { files, obstacle: undefined };
+    } catch (error) {
+      if (error instanceof DirectoryChanged) return { files, obstacle: error.message };
+      return { files, obstacle: `it cannot be read: ${systemCodeOf(error) ?? messageOf(error)}` };
     }
   }
 
   /** Removes a file. Already gone counts as done. Throws `refused` when the limit is reached. */
   remove(entry: FileEntry): Effect {
     return this.#guarded(entry, (at) => {
+      this.#requireRoomFor(1);
+      this.#removed += 1;
       if (this.#options.mode === "plan") return { outcome: "planned", bytes: entry.freesBytes };
-      this.#countRemoval();
       unlinkSync(at);
       return { outcome: "done", bytes: entry.freesBytes };
     });
   }
 
-  /** Removes a directory and the files in it, as long as it holds only what `holding` names. */
+  /**
+   * Removes a directory and the files in it, as long as it holds only what `holding` names.
+   * Throws `refused` when the limit would be reached before its last file.
+   */
   removeDirectory(directory: FileEntry, holding: readonly string[]): Effect {
     return this.#guarded(directory, () => {
-      const { files, unexpected } = this.contentsOf(directory, holding);
-      if (unexpected !== undefined) return { outcome: "changed", reason: `it now holds ${unexpected}` };
+      const { files, obstacle } = this.contentsOf(directory, holding);
+      if (obstacle !== undefined) return { outcome: "changed", reason: obstacle };
+      this.#requireRoomFor(files.length);
       let bytes = 0;
       for (const file of files) {
         const effect = this.remove(file);
@@ -147,12 +154,15 @@ export class Files {
     this.#directories.close();
   }
 
-  #countRemoval(): void {
-    const { limit } = this.#options;
-    if (this.#removed >= limit) {
-      throw new SafeShutdownError("refused", `limits.files is reached: ${limit} files were removed`);
-    }
-    this.#removed += 1;
+  /** A plan has the same limit, or it would promise what an apply refuses. */
+  #requireRoomFor(files: number): void {
+    const { limit, mode } = this.#options;
+    if (this.#removed + files <= limit) return;
+    const verb = mode === "plan" ? "would be" : "were";
+    throw new SafeShutdownError(
+      "refused",
+      `limits.files (${limit}) is reached: ${this.#removed} files ${verb} removed`,
+    );
   }
 
   /** Acts on an entry only if it is still what was observed. */

@@ -51,7 +51,8 @@ export class Locks {
   #ownerInside(file: FileEntry): Holder | undefined {
     const content = this.#files.read(file, LOCK_MAX_BYTES + 1);
     if (content === undefined) return { state: "unknown", why: "it cannot be read" };
-    if (content.length > LOCK_MAX_BYTES) return { state: "unknown", why: "it is too long to be looked through" };
+    if (content.length > LOCK_MAX_BYTES)
+      return { state: "unknown", why: "it is too long to be looked through" };
     const owner = parseLockOwner(content);
     if (owner === undefined || this.#presumedGone.has(owner.pid)) return undefined;
     if (owner.host !== undefined && owner.host !== hostname()) {

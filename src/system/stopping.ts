@@ -1,8 +1,8 @@
 import type { Service } from "../config/config.ts";
 import { formatDuration } from "../config/duration.ts";
+import type { Effect } from "../report/report.ts";
 import type { CeleryTasks } from "./celery-tasks.ts";
 import type { Clock } from "./clock.ts";
-import type { Effect } from "./files.ts";
 import type { Process, Processes, SignalEffect } from "./processes.ts";
 
 /** What stopping needs of the world. */

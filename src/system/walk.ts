@@ -39,19 +39,24 @@ interface Target<Rule> {
   readonly matches: Matcher;
 }
 
+const BAD_NAME = "its name is not valid UTF-8";
+
 /** Node puts U+FFFD where a name is not valid UTF-8: such a name cannot be acted on. */
-const NOT_UTF8 = "\uFFFD";
+export function isUtf8(name: string): boolean {
+  return !name.includes("\uFFFD");
+}
 
 /**
  * One pass over the tree below the root for all rules at once; the first rule that matches takes the entry.
  * Never follows a symbolic link, never leaves the file system, never enters a preserved directory, a
- * virtual environment, or a directory that no pattern reaches. Directories are read in chunks: memory does not grow with their size.
+ * virtual environment, or a directory that no pattern reaches. Directories are read in chunks: memory does not
+ * grow with their size. Yields `undefined` for whatever is no candidate, so that a long search can be paused.
  */
 export function* walk<Rule extends FindRule>(
   directories: Directories,
   rules: readonly Rule[],
   preserve: readonly string[],
-): Generator<Found<Rule>> {
+): Generator<Found<Rule> | undefined> {
   const targets = rules.map((rule) => ({
     rule,
     takesDirectories: rule.kind === "directories",
@@ -64,8 +69,7 @@ export function* walk<Rule extends FindRule>(
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
     const held = hold(path);
     if (typeof held === "string") {
-      const [first] = rules;
-      if (first !== undefined) yield { rule: first, path, kept: held };
+      yield unentered(path, held);
       continue;
     }
     try {
@@ -75,15 +79,18 @@ export function* walk<Rule extends FindRule>(
         const target = targetOf(childPath, child, targets);
         if (target !== undefined) yield look(held, child.name, childPath, target, preserver(childPath));
         else if (child.isDirectory() && leadsSomewhere(childPath) && preserver(childPath) === undefined) {
-          pending.push(childPath);
-        }
+          if (isUtf8(child.name)) pending.push(childPath);
+          else yield unentered(childPath, BAD_NAME);
+        } else yield undefined;
       }
+    } catch (error) {
+      yield unentered(path, `cannot be read: ${systemCodeOf(error) ?? messageOf(error)}`);
     } finally {
       release(held);
     }
   }
 
-  /** The open directory, or why it cannot be entered. A directory that has gone is nothing to tell. */
+  /** The open directory, or why it cannot be entered. */
   function hold(path: string): HeldDirectory | string {
     try {
       return directories.hold(path);
@@ -91,6 +98,12 @@ export function* walk<Rule extends FindRule>(
       if (error instanceof DirectoryChanged) return error.message;
       return `cannot be read: ${systemCodeOf(error) ?? messageOf(error)}`;
     }
+  }
+
+  /** What may lie in such a directory is not known: it is told under the first rule. */
+  function unentered(path: string, kept: string): Found<Rule> | undefined {
+    const [rule] = rules;
+    return rule && { rule, path, kept };
   }
 }
 
@@ -125,7 +138,7 @@ function look<Rule>(
   preservedBy: string | undefined,
 ): Found<Rule> {
   if (preservedBy !== undefined) return { rule, path, kept: `preserved (${preservedBy})` };
-  if (name.includes(NOT_UTF8)) return { rule, path, kept: "its name is not valid UTF-8" };
+  if (!isUtf8(name)) return { rule, path, kept: BAD_NAME };
   const stats = lstatSync(within(directory, name), { throwIfNoEntry: false });
   if (stats === undefined) return { rule, path, kept: "it is gone" };
   return { rule, path, entry: entryOf(path, stats) };
