@@ -41,6 +41,7 @@ export type { JobName } from "../jobs/registry.ts";
 export type { Config } from "./config/config.ts";
 export { type ErrorCode, exitCodeOf, type Problem, SafeShutdownError } from "./errors.ts";
 export type { Application, StartOptions } from "./flow/application.ts";
+export { follow, type RunEvent } from "./flow/events.ts";
 export type { RunSummary } from "./flow/history.ts";
 export type { WorkerInfo } from "./flow/hosts.ts";
 export type { Run } from "./flow/run.ts";

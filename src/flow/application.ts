@@ -10,6 +10,7 @@ import { QueueClient } from "./client.ts";
 import type { RunSummary } from "./history.ts";
 import type { WorkerInfo } from "./hosts.ts";
 import { type Intent, intentSchema, newRunId, stagesOf } from "./intent.ts";
+import { lifetimeOf } from "./queues.ts";
 import { InlineRun, QueueRun, type Run } from "./run.ts";
 import { runJob } from "./run-job.ts";
 import { type ScheduleState, scheduleStates } from "./schedule.ts";
@@ -64,7 +65,7 @@ export class Application {
     const intent = await this.#intentOf(flow, options, client);
     if (client === undefined) return this.#startInline(intent, options);
     await this.#ensureWorker(client, options.detach === true);
-    const { run, attached } = await client.submit(intent);
+    const { run, attached } = await client.submit(intent, lifetimeOf(this.config));
     return new QueueRun(run, attached, {
       client: () => this.client(),
       reconnect: () => this.#reconnect(),

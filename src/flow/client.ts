@@ -39,15 +39,25 @@ export class QueueClient {
     return new QueueClient(redis, new Queues(redis, config.app, () => undefined), clock);
   }
 
-  /** Starts a run, or attaches to one of the same kind that is going on. */
-  async submit(intent: Intent): Promise<{ run: string; attached: boolean }> {
+  /**
+   * Starts a run, or attaches to one of the same kind that is going on. One that was left behind long ago, its
+   * worker killed and nobody there to take over, does not count: what it was asked for is too old to be done.
+   */
+  async submit(intent: Intent, lifetimeMs: number): Promise<{ run: string; attached: boolean }> {
     const proposed = newRunId(this.#clock.now(), randomBytes(3).toString("hex"));
-    const job = await this.#queues.runs.add(intent.flow, intent, {
-      ...PARENT_OPTIONS,
-      jobId: proposed,
-      deduplication: { id: kindOf(intent) },
-    });
-    const run = job.id ?? proposed;
+    const kind = kindOf(intent);
+    const add = () =>
+      this.#queues.runs.add(intent.flow, intent, {
+        ...PARENT_OPTIONS,
+        jobId: proposed,
+        deduplication: { id: kind },
+      });
+    let run = (await add()).id ?? proposed;
+    if (run !== proposed && (await this.#isLeftBehind(run, lifetimeMs))) {
+      await requestCancel(this.#queues, run, this.#clock);
+      await this.#queues.runs.removeDeduplicationKey(kind);
+      run = (await add()).id ?? proposed;
+    }
     return { run, attached: run !== proposed };
   }
 
@@ -90,6 +100,11 @@ export class QueueClient {
   async close(): Promise<void> {
     await settlesWithin(this.#queues.close(), 500, this.#clock);
     this.#redis.disconnect();
+  }
+
+  async #isLeftBehind(run: string, lifetimeMs: number): Promise<boolean> {
+    const parent = await this.#queues.runs.getJob(run);
+    return parent === undefined || this.#clock.now() - parent.timestamp > lifetimeMs;
   }
 
   /** One round trip for all jobs of the run. */

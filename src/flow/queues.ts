@@ -1,5 +1,6 @@
 import { FlowProducer, type JobsOptions, Queue, type QueueOptions } from "bullmq";
 import type { Redis } from "ioredis";
+import type { Config } from "../config/config.ts";
 
 /*
  * Where runs live in Redis. One hash tag for all keys of an app, so that flows work on Redis Cluster: the
@@ -42,6 +43,14 @@ export const CHILD_OPTIONS: JobsOptions = {
 
 /** Locks renew every half of `lockDuration`; a killed worker's job is taken over after about 25 s at most. */
 export const WORKER_TIMING = { lockDuration: 15_000, stalledInterval: 5_000 } as const;
+
+/** A request that nobody took up for this long is refused: the world it was meant for is gone. */
+export const REQUEST_VALID_MS = 10 * 60_000;
+
+/** After this, nothing of a run is begun any more: its three stages have had their time. */
+export function lifetimeOf({ stageDeadlineMs }: Pick<Config, "stageDeadlineMs">): number {
+  return REQUEST_VALID_MS + 3 * stageDeadlineMs;
+}
 
 /** The queues of an app, over one connection that the caller owns. */
 export class Queues {

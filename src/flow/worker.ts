@@ -20,7 +20,7 @@ import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
 import { beat, HEARTBEAT_MS, signOff, type WorkerInfo } from "./hosts.ts";
 import { intentSchema, taskSchema } from "./intent.ts";
 import { runParent } from "./parent.ts";
-import { Queues, queueOf, RUNS, WORKER_TIMING } from "./queues.ts";
+import { lifetimeOf, Queues, queueOf, REQUEST_VALID_MS, RUNS, WORKER_TIMING } from "./queues.ts";
 import { runJob } from "./run-job.ts";
 
 export interface MaintenanceWorkerOptions {
@@ -31,8 +31,6 @@ export interface MaintenanceWorkerOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** A request that nobody took up for this long is refused: the world it was meant for is gone. */
-const REQUEST_VALID_MS = 10 * 60_000;
 const PROGRESS_MS = 250;
 const CLOSE_MS = 1_000;
 
@@ -152,8 +150,7 @@ export class MaintenanceWorker {
     if (task.host !== undefined && task.host !== config.host) {
       throw new UnrecoverableError(`a job for ${task.host} was put into the queue of ${config.host}`);
     }
-    const lifetimeMs = REQUEST_VALID_MS + config.stageDeadlineMs;
-    if (clock.now() - job.timestamp > lifetimeMs) {
+    if (clock.now() - job.timestamp > lifetimeOf(config)) {
       const ago = formatDuration(clock.now() - job.timestamp);
       return withoutRunning(task.job, config.host, "failed", `it was asked for ${ago} ago: too late`);
     }

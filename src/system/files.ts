@@ -55,8 +55,8 @@ export class Files {
     const { preserve, clock, signal, presumed } = this.#options;
     let sliceEndsAt = clock.now() + SLICE_MS;
     for (const found of walk(this.#directories, rules, preserve)) {
-      if (found !== undefined && !presumed.paths.has(found.path)) yield found;
       signal.throwIfAborted();
+      if (found !== undefined && !presumed.paths.has(found.path)) yield found;
       if (clock.now() < sliceEndsAt) continue;
       await clock.breathe();
       sliceEndsAt = clock.now() + SLICE_MS;

@@ -7,9 +7,13 @@ import picomatch from "picomatch";
 
 export type Matcher = (path: string) => boolean;
 
+/** `flags: s`: a line break in a name is an ordinary character too, or `data/**` would not protect it. */
+const EXACT = { dot: true, strictBrackets: true, flags: "s" } as const;
+const GENEROUS = { dot: true, flags: "is" } as const;
+
 /** Whether a path is meant by any of the patterns. Exact: letter case and Unicode form count. */
 export function matcherOf(patterns: readonly string[]): Matcher {
-  const matchers = patterns.map((pattern) => picomatch(pattern, { dot: true, strictBrackets: true }));
+  const matchers = patterns.map((pattern) => picomatch(pattern, EXACT));
   return (path) => matchers.some((matches) => matches(path));
 }
 
@@ -23,7 +27,7 @@ export function preserverOf(patterns: readonly string[]): (path: string) => stri
     const plain = pattern.normalize("NFC").replace(/^(?:\.\/+)+/, "");
     const anywhere = plain.includes("/") ? plain : `**/${plain}`;
     const below = anywhere.endsWith("/**") ? [anywhere, anywhere.slice(0, -3)] : [anywhere, `${anywhere}/**`];
-    return { pattern, matches: picomatch(below, { dot: true, nocase: true }) };
+    return { pattern, matches: picomatch(below, GENEROUS) };
   });
   return (path) => {
     const form = path.normalize("NFC");
@@ -37,7 +41,7 @@ export function descentOf(patterns: readonly string[]): Matcher {
     const names = pattern.split("/").slice(0, -1);
     const open = names.findIndex((name) => name.includes("**"));
     const fixed = open === -1 ? names : names.slice(0, open);
-    return [{ names: fixed.map((name) => picomatch(name, { dot: true })), isOpen: open !== -1 }];
+    return [{ names: fixed.map((name) => picomatch(name, EXACT)), isOpen: open !== -1 }];
   });
   return (path) => {
     const names = path.split("/");

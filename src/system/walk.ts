@@ -84,7 +84,9 @@ export function* walk<Rule extends FindRule>(
         } else yield undefined;
       }
     } catch (error) {
-      yield unentered(path, `cannot be read: ${systemCodeOf(error) ?? messageOf(error)}`);
+      const code = systemCodeOf(error); // EACCES: a directory that may be listed, but not entered
+      if (code === undefined) throw error;
+      yield unentered(path, `cannot be read: ${code}`);
     } finally {
       release(held);
     }
