@@ -1,15 +1,18 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
+import { nearest } from "../config/similar.ts";
 import { exitCodeOf, SafeShutdownError } from "../errors.ts";
 import { packageVersion } from "../system/package.ts";
 import { commands } from "./commands.ts";
 import { addOptions, type CliOptions, type OptionName } from "./options.ts";
-import { Terminal } from "./terminal.ts";
+import { errorDocument, Terminal } from "./terminal.ts";
 
-/** A reader that has seen enough, such as `head`, is no error of ours. */
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE") throw error;
-});
+/** A reader that has seen enough, such as `head`, is no error of ours; nor is a terminal that was closed (EIO). */
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+  });
+}
 
 process.exitCode = await main(process.argv);
 
@@ -29,24 +32,26 @@ async function main(argv: readonly string[]): Promise<number> {
       .command(entry.usage, name === "shutdown" ? { isDefault: true } : {})
       .description(entry.summary)
       .exitOverride()
+      .allowExcessArguments(name === "shutdown") // a misspelt command arrives there: see `run`
       .configureHelp({
+        showGlobalOptions: true,
         visibleGlobalOptions: () =>
           program.options.filter((option) => entry.takes.includes(option.attributeName() as OptionName)),
       })
       .action(async (...parameters) => {
-        const args = parameters
-          .slice(0, -2)
-          .flat()
-          .filter((value): value is string => typeof value === "string");
-        exitCode = await run(name, args, program);
+        const command: Command = parameters.at(-1);
+        exitCode = await run(name, command.args, program);
       });
   }
   try {
     await program.parseAsync([...argv]);
     return exitCode;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitCodeOf.usage;
-    throw error;
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return 0;
+    const message = error.message.replace(/^error: /, "");
+    new Terminal(program.opts<CliOptions>()).printJson(errorDocument("usage", message));
+    return exitCodeOf.usage;
   }
 }
 
@@ -56,12 +61,23 @@ async function run(name: string, args: readonly string[], program: Command): Pro
   try {
     const entry = commands[name];
     if (entry === undefined) throw new SafeShutdownError("usage", `there is no command ${name}`);
+    const [unknown] = name === "shutdown" ? args : [];
+    if (unknown !== undefined) throw unknownCommand(unknown);
     refuseUseless(name, entry.takes, program);
     const handle = await entry.load();
     return await handle({ command: name, args, options, terminal });
   } catch (error) {
     return terminal.fail(error);
   }
+}
+
+function unknownCommand(word: string): SafeShutdownError {
+  const similar = nearest(word, Object.keys(commands));
+  const hint = similar === undefined ? "" : ` Did you mean ${similar}?`;
+  return new SafeShutdownError(
+    "usage",
+    `there is no command ${JSON.stringify(word)}.${hint} See safe-shutdown --help`,
+  );
 }
 
 /** An option that would do nothing is a misunderstanding: better said than ignored. */

@@ -23,6 +23,9 @@ export async function runFlow(invocation: Invocation): Promise<number> {
   const flow = command as FlowName;
   const jobs = jobsOf(flow, args);
   const hosts = hostsOf(options);
+  if (options.inline === true && options.detach === true) {
+    throw new SafeShutdownError("usage", "--inline and --detach exclude each other");
+  }
   return withApplication(invocation, async (application) => {
     if (options.dryRun !== true && options.yes !== true && options.force !== true) {
       await confirm(application, flow, jobs, terminal);

@@ -1,5 +1,5 @@
 import picocolors from "picocolors";
-import { exitCodeOf, messageOf, type Problem, SafeShutdownError } from "../errors.ts";
+import { type ErrorCode, exitCodeOf, messageOf, type Problem, SafeShutdownError } from "../errors.ts";
 import type { Palette } from "../report/text.ts";
 import { printable } from "../report/words.ts";
 import type { CliOptions } from "./options.ts";
@@ -44,7 +44,7 @@ export class Terminal {
     const code = known?.code ?? "unexpected";
     const problems = known?.problems ?? [];
     const message = messageOf(error);
-    this.printJson({ version: 1, error: { code, message, problems } });
+    this.printJson(errorDocument(code, message, problems));
     process.stderr.write(`${this.err.red("error")}: ${printable(message)}\n`);
     for (const problem of problems) process.stderr.write(`${renderProblem(problem, this.err)}\n`);
     if (known === undefined && this.options.verbose === true && error instanceof Error) {
@@ -52,6 +52,11 @@ export class Terminal {
     }
     return exitCodeOf[code];
   }
+}
+
+/** What `--json` prints instead of a result. */
+export function errorDocument(code: ErrorCode, message: string, problems: readonly Problem[] = []) {
+  return { version: 1, error: { code, message, problems } };
 }
 
 /** One problem: where, what, and what to do next. */

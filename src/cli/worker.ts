@@ -9,7 +9,7 @@ import { applicationOptions } from "./open.ts";
  * `worker`: works until SIGTERM or SIGINT, then takes no new job, lets the current ones finish for the grace
  * period, and ends. A second signal ends it at once.
  */
-export async function work({ options }: Invocation): Promise<number> {
+export async function work({ options, terminal }: Invocation): Promise<number> {
   const log = logOf(options, true);
   const { application } = await openApplication({ ...applicationOptions(options), log });
   await (await application.client()).close(); // throws when Redis cannot be reached: better said at the start
@@ -22,6 +22,7 @@ export async function work({ options }: Invocation): Promise<number> {
   });
   const { app, host, root, schedule } = application.config;
   log.info({ app, host, root, schedule: schedule.length, pid: process.pid }, "the maintenance worker is up");
+  terminal.printJson({ version: 1, app, host, root, pid: process.pid });
 
   const signal = await nextSignal();
   process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(1));

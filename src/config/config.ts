@@ -57,6 +57,7 @@ export interface ScheduleEntry {
   readonly jobs: readonly string[] | undefined;
   readonly cron: string;
   readonly timezone: string | undefined;
+  readonly maxRandomDelayMs: number;
 }
 
 export interface Config {

@@ -93,8 +93,8 @@ function tempRuleOf(written: Written<ConfigFile["temp"]>): TempRule {
 }
 
 function scheduleEntryOf(written: Written<ConfigFile["schedule"]>): ScheduleEntry {
-  const { name, run, jobs, cron, timezone } = written;
-  return { name, flow: run, jobs, cron, timezone };
+  const { name, run, jobs, cron, timezone, maxRandomDelay } = written;
+  return { name, flow: run, jobs, cron, timezone, maxRandomDelayMs: maxRandomDelay };
 }
 
 function listed(globs: string | string[]): string[] {

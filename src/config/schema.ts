@@ -162,6 +162,9 @@ const scheduleEntry = z.strictObject({
     .meta({ description: "Only these jobs of the flow." }),
   cron: z.string().min(1),
   timezone: z.string().min(1).optional().meta({ description: "Default: the worker's own time zone." }),
+  maxRandomDelay: duration.prefault("0s").meta({
+    description: "A run starts up to this much later, at random, so that a fleet does not start in step.",
+  }),
 });
 
 const limits = z.strictObject({

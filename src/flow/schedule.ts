@@ -136,11 +136,15 @@ async function lastSlotMs(entry: ScheduleEntry, queues: Queues): Promise<number 
   return score === null ? undefined : Number(score);
 }
 
-function taskOf({ name, cron, timezone }: ScheduleEntry, act: (slot: Date) => unknown): ScheduledTask {
+function taskOf(
+  { name, cron, timezone, maxRandomDelayMs }: ScheduleEntry,
+  act: (slot: Date) => unknown,
+): ScheduledTask {
   return createTask(cron, ({ date }) => act(date), {
     name,
     logger: SILENT,
     ...(timezone !== undefined && { timezone }),
+    ...(maxRandomDelayMs > 0 && { maxRandomDelay: maxRandomDelayMs }),
   });
 }
 

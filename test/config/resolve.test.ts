@@ -50,6 +50,7 @@ test("the built-in policy is what the code works with", async () => {
     jobs: ["prune-redis"],
     cron: "*/15 * * * *",
     timezone: undefined,
+    maxRandomDelayMs: 0,
   });
   expect(config).toMatchObject({
     stageDeadlineMs: 900_000,
