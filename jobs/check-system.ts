@@ -2,6 +2,7 @@ import { z } from "zod";
 import { formatDuration } from "../src/config/duration.ts";
 import { messageOf } from "../src/errors.ts";
 import type { System } from "../src/report/report.ts";
+import type { Holder } from "../src/system/locks.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
 const DAY_MS = 86_400_000;
@@ -45,22 +46,23 @@ async function redis({ redis, config }: JobContext): Promise<System["redis"]> {
   }
 }
 
+/** What is preserved is no lock of ours to judge, such as a package manager's `poetry.lock`. */
 async function locks({ files, locks, config, clock }: JobContext): Promise<System["locks"]> {
   const found: System["locks"][number][] = [];
-  for await (const { path, entry, kept } of files.find(config.locks)) {
-    if (entry === undefined) found.push({ file: path, ageMs: 0, holder: kept ?? "unknown" });
+  for await (const { path, entry, kept, preserved } of files.find(config.locks)) {
+    if (preserved) continue;
+    if (entry === undefined) found.push({ file: path, ageMs: null, holder: kept });
     else {
-      const holder = locks.holderOf(entry);
-      const words =
-        holder.state === "live"
-          ? `pid ${holder.pid} (${holder.how})`
-          : holder.state === "unknown"
-            ? `unknown: ${holder.why}`
-            : "nobody";
-      found.push({ file: path, ageMs: Math.max(0, clock.now() - entry.modifiedAtMs), holder: words });
+      const ageMs = Math.max(0, clock.now() - entry.modifiedAtMs);
+      found.push({ file: path, ageMs, holder: describeHolder(locks.holderOf(entry)) });
     }
   }
   return found;
+}
+
+function describeHolder(holder: Holder): string {
+  if (holder.state === "live") return `pid ${holder.pid} (${holder.how})`;
+  return holder.state === "free" ? "nobody" : `unknown: ${holder.why}`;
 }
 
 /** An old session may be refused by the service it logs in to: better renewed in time. */

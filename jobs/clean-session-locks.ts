@@ -12,7 +12,7 @@ export const cleanSessionLocks = defineJob({
   async run(_input, { config, files, locks, clock, report }) {
     for await (const { rule, path, entry, kept } of files.find(config.locks)) {
       if (entry === undefined) {
-        report.kept(path, kept ?? "it cannot be looked at");
+        report.kept(path, kept);
         continue;
       }
       const ageMs = clock.now() - entry.modifiedAtMs;

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import type { TempRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
-import type { Effect } from "../src/report/report.ts";
 import type { FileEntry } from "../src/system/files.ts";
-import type { ServiceState } from "../src/system/processes.ts";
+import type { PidFileFinding, ServiceState } from "../src/system/processes.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
 export const cleanTempFiles = defineJob({
@@ -13,70 +12,72 @@ export const cleanTempFiles = defineJob({
   input: z.strictObject({}),
   async run(_input, context) {
     const { config, files, report } = context;
-    const services = await context.processes.survey();
     for await (const { rule, path, entry, kept } of files.find(config.temp)) {
-      if (entry === undefined) report.kept(path, kept ?? "it cannot be looked at");
-      else {
-        const { reason, remove } = consider(rule, entry, services, context);
-        if (reason === undefined) report.add(path, remove());
-        else report.kept(path, reason);
+      if (entry === undefined) {
+        report.kept(path, kept);
+        continue;
       }
+      const reason = await reasonToKeep(entry, rule, context);
+      if (reason !== undefined) report.kept(path, reason);
+      else if (rule.kind === "directories") report.add(path, files.removeDirectory(entry, rule.holding));
+      else report.add(path, files.remove(entry));
     }
   },
 });
 
-interface Decision {
-  readonly reason: string | undefined;
-  readonly remove: () => Effect;
-}
-
-function consider(
-  rule: TempRule,
+async function reasonToKeep(
   entry: FileEntry,
-  services: readonly ServiceState[],
+  rule: TempRule,
   context: JobContext,
-): Decision {
-  const { files, processes, clock } = context;
-  switch (rule.kind) {
-    case "files": {
-      const facts = { ...entry, openedBy: files.openedBy(entry) };
-      const reason =
-        reasonToKeepFile(facts, rule, clock.now()) ?? reasonToKeepFor(rule.unlessRunning, services);
-      return { reason, remove: () => files.remove(entry) };
-    }
-    case "directories": {
-      const contents = files.contentsOf(entry, rule.holding);
-      const newest = Math.max(entry.modifiedAtMs, ...contents.files.map((file) => file.modifiedAtMs));
-      const opened = contents.files.find((file) => files.openedBy(file) !== undefined);
-      const reason =
-        contents.obstacle ??
-        (opened !== undefined
-          ? `${opened.path} in it is open`
-          : reasonOfAge(newest, rule.olderThanMs, clock.now()));
-      return { reason, remove: () => files.removeDirectory(entry, rule.holding) };
-    }
-    case "pidFiles": {
-      const finding = processes.identify(entry, undefined);
-      const reason =
-        finding.state === "gone"
-          ? undefined
-          : finding.state === "running"
-            ? `pid ${finding.process.pid} is running`
-            : finding.reason;
-      return { reason, remove: () => files.remove(entry) };
-    }
+): Promise<string | undefined> {
+  const nowMs = context.clock.now();
+  if (rule.kind === "pidFiles") return reasonToKeepPidFile(context.processes.identify(entry));
+  if (rule.kind === "directories") {
+    const { files, obstacle } = context.files.contentsOf(entry, rule.holding);
+    return (
+      obstacle ?? reasonToKeepDirectory(entry, files, rule, nowMs, (file) => context.files.openedBy(file))
+    );
   }
+  const reason = reasonToKeepFile(entry, rule, nowMs, () => context.files.openedBy(entry));
+  if (reason !== undefined || rule.unlessRunning === undefined) return reason;
+  return reasonToKeepFor(rule.unlessRunning, await context.processes.survey());
 }
 
 /** The policy for a file, in the order an operator would check it. `undefined`: safe to remove. */
 export function reasonToKeepFile(
-  file: Pick<FileEntry, "kind" | "modifiedAtMs"> & { openedBy: number | undefined },
+  file: Pick<FileEntry, "kind" | "modifiedAtMs">,
   rule: { olderThanMs: number },
   nowMs: number,
+  openedBy: () => number | undefined,
 ): string | undefined {
   if (file.kind !== "file") return "it is not a regular file";
-  if (file.openedBy !== undefined) return `pid ${file.openedBy} has it open`;
-  return reasonOfAge(file.modifiedAtMs, rule.olderThanMs, nowMs);
+  const young = reasonOfAge(file.modifiedAtMs, rule.olderThanMs, nowMs);
+  if (young !== undefined) return young;
+  const pid = openedBy();
+  return pid === undefined ? undefined : `pid ${pid} has it open`;
+}
+
+/** A directory is as old as what was last changed in it. */
+function reasonToKeepDirectory(
+  directory: FileEntry,
+  files: readonly FileEntry[],
+  rule: { olderThanMs: number },
+  nowMs: number,
+  openedBy: (file: FileEntry) => number | undefined,
+): string | undefined {
+  const newestMs = files.reduce(
+    (newest, file) => Math.max(newest, file.modifiedAtMs),
+    directory.modifiedAtMs,
+  );
+  const young = reasonOfAge(newestMs, rule.olderThanMs, nowMs);
+  if (young !== undefined) return young;
+  const opened = files.find((file) => openedBy(file) !== undefined);
+  return opened && `${opened.path} in it is open`;
+}
+
+function reasonToKeepPidFile(finding: PidFileFinding): string | undefined {
+  if (finding.state === "gone") return undefined;
+  return finding.state === "running" ? `pid ${finding.process.pid} is running` : finding.reason;
 }
 
 function reasonOfAge(modifiedAtMs: number, olderThanMs: number, nowMs: number): string | undefined {
@@ -85,10 +86,14 @@ function reasonOfAge(modifiedAtMs: number, olderThanMs: number, nowMs: number): 
 }
 
 /** A second beat that finds its schedule file gone, or locked, loses its place: so only a proof will do. */
-function reasonToKeepFor(name: string | undefined, services: readonly ServiceState[]): string | undefined {
+function reasonToKeepFor(name: string, services: readonly ServiceState[]): string | undefined {
   const state = services.find(({ service }) => service.name === name);
-  if (state === undefined) return undefined;
-  if (state.strays.length > 0) return `${name} is running (pid ${state.strays[0]?.pid}, without a pid file)`;
+  if (state === undefined) return `no service ${name} is known`;
+  const [stray] = state.strays;
+  if (stray !== undefined) return `${name} is running (pid ${stray.pid}, without a pid file)`;
+  const [unclear] = state.unclear;
+  if (unclear !== undefined)
+    return `cannot tell whether ${name} is stopped: pid ${unclear.pid} looks like it; root could`;
   const finding = state.pidFiles.find((one) => one.state !== "gone");
   if (finding?.state === "running") return `${name} is running (pid ${finding.process.pid})`;
   return finding && `cannot tell whether ${name} is stopped: ${finding.file.path}: ${finding.reason}`;

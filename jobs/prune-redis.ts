@@ -14,36 +14,23 @@ export const pruneRedis = defineJob({
   },
 });
 
-/** One rule, page by page. Its keys are counted as they go; its items come at the end, one per reason. */
+/** One rule, page by page. Its keys are counted as they go: one item per reason, not per key. */
 async function prune(rule: PruneRule, { redis, report }: JobContext): Promise<void> {
   const target = `${rule.keys} (db ${rule.db})`;
-  const keptBy = new Map<string, number>();
-  let removed = 0;
-  try {
-    for await (const page of redis.prune(rule)) {
-      removed += page.removed;
-      report.tally(redis.removal, page.removed, page.bytes);
-      const kept = [...page.kept].map(([why, keys]) => [whyKept(why, rule), keys] as const);
-      for (const [reason, keys] of [...kept, [givenTtl(rule), page.givenTtl] as const]) {
-        if (keys > 0) keptBy.set(reason, (keptBy.get(reason) ?? 0) + keys);
-        report.tally("kept", keys, 0);
-      }
+  const limit = formatDuration(rule.olderThanMs);
+  for await (const { removed, bytes, givenTtl, kept } of redis.prune(rule)) {
+    report.countKeys({ target, outcome: redis.removal, reason: `older than ${limit}` }, removed, bytes);
+    for (const [why, keys] of kept) {
+      report.countKeys({ target, outcome: "kept", reason: whyKept(why, limit) }, keys);
     }
-  } finally {
-    if (removed > 0 || keptBy.size === 0) {
-      report.note({
-        target,
-        outcome: redis.removal,
-        reason: `${countOf(removed)} older than ${formatDuration(rule.olderThanMs)}`,
-      });
+    if (givenTtl > 0) {
+      const reason = `with no TTL and no provable age, given a TTL of ${limit}`;
+      report.countKeys({ target, outcome: "kept", reason }, givenTtl);
     }
-    for (const [reason, keys] of keptBy)
-      report.note({ target, outcome: "kept", reason: `${countOf(keys)} ${reason}` });
   }
 }
 
-function whyKept(why: KeepReason, rule: PruneRule): string {
-  const limit = formatDuration(rule.olderThanMs);
+function whyKept(why: KeepReason, limit: string): string {
   switch (why) {
     case "young":
       return `younger than ${limit}`;
@@ -60,12 +47,4 @@ function whyKept(why: KeepReason, rule: PruneRule): string {
     case "limit":
       return "over limits.keys";
   }
-}
-
-function givenTtl(rule: PruneRule): string {
-  return `with no TTL and no provable age, given a TTL of ${formatDuration(rule.olderThanMs)}`;
-}
-
-function countOf(keys: number): string {
-  return keys === 1 ? "1 key" : `${keys} keys`;
 }

@@ -1,18 +1,35 @@
-import { messageOf } from "../errors.ts";
+import { exitCodeOf, messageOf } from "../errors.ts";
+import type { Application } from "../flow/application.ts";
 import type { Run } from "../flow/run.ts";
+import { settlesWithin, systemClock } from "../system/clock.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** How long the second Ctrl-C may take to tell others that this process is gone. */
+const FAREWELL_MS = 400;
 
 /**
  * While a run is followed: the first Ctrl-C (or SIGTERM) cancels it after its current items, the second ends this
- * process at once. A closed terminal (SIGHUP) changes nothing: the run goes to its end.
+ * process at once; nobody takes up later what was cancelled. A closed terminal (SIGHUP) changes nothing: the run goes
+ * to its end.
  */
-export function interruptible(run: Run, terminal: Terminal): { readonly happened: boolean; end(): void } {
+export function interruptible(
+  run: Run,
+  application: Application,
+  terminal: Terminal,
+): { readonly happened: boolean; end(): void } {
   let count = 0;
+  let cancelled = Promise.resolve();
   const interrupt = () => {
     count += 1;
-    if (count > 1) process.exit(130);
-    terminal.tell(`Cancelling ${run.id} after its current items. Again: stop at once.`);
-    run.cancel().catch((error) => terminal.tell(`It could not be cancelled: ${messageOf(error)}`));
+    if (count === 1) {
+      terminal.tell(`Cancelling ${run.id} after its current items. Again: stop at once.`);
+      cancelled = run
+        .cancel()
+        .catch((error) => terminal.tell(`It could not be cancelled: ${messageOf(error)}`));
+    } else {
+      const farewell = Promise.allSettled([cancelled, application.signOff()]);
+      settlesWithin(farewell, FAREWELL_MS, systemClock).then(() => process.exit(exitCodeOf.interrupted));
+    }
   };
   const ignore = () => undefined;
   process.on("SIGINT", interrupt).on("SIGTERM", interrupt).on("SIGHUP", ignore);

@@ -14,7 +14,6 @@ import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
 import type { CliOptions } from "./options.ts";
 import { showProgress } from "./progress.ts";
-import { confirm } from "./question.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** `shutdown`, `stop` and `clean`: asks, starts the run, shows it, and prints its report. */
@@ -28,6 +27,7 @@ export async function runFlow(invocation: Invocation): Promise<number> {
   }
   return withApplication(invocation, async (application) => {
     if (options.dryRun !== true && options.yes !== true && options.force !== true) {
+      const { confirm } = await import("./question.ts"); // what asks is loaded only where it asks
       await confirm(application, flow, jobs, terminal);
     }
     const run = await application.start(flow, {
@@ -58,7 +58,7 @@ async function follow(run: Run, application: Application, terminal: Terminal): P
   }
   if (run.attached) terminal.tell(`${run.id} is going on already: following it.`);
   const progress = showProgress(terminal);
-  const interruption = interruptible(run, terminal);
+  const interruption = interruptible(run, application, terminal);
   try {
     const report = await run.report(progress.show);
     progress.end();

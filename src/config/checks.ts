@@ -1,5 +1,6 @@
 import { code, type Finding, valueAt } from "./config-path.ts";
 import { globFindings, processFindings } from "./danger-checks.ts";
+import { formatExactDuration, parseDuration } from "./duration.ts";
 import { protectedKeysOf, protectedMatch } from "./protected-keys.ts";
 import { configParts } from "./schema.ts";
 import { nearest } from "./similar.ts";
@@ -20,6 +21,26 @@ export function crossFindings(input: unknown): Finding[] {
     ...processFindings(input),
     ...pruneFindings(input),
     ...sessionFindings(input),
+    ...deadlineFindings(input),
+  ];
+}
+
+/** Services are stopped one after another: a stage that ends before they have had their grace cuts them short. */
+function deadlineFindings(input: unknown): Finding[] {
+  const durationOf = (value: unknown, otherwise: string) =>
+    parseDuration(typeof value === "string" ? value : otherwise) ?? 0;
+  const graces = entriesAt(input, ["services"]).map(({ entry }) =>
+    durationOf(valueAt(entry, ["grace"]), "15s"),
+  );
+  const neededMs = graces.reduce((sum, graceMs) => sum + graceMs, 0);
+  const deadlineMs = durationOf(valueAt(input, ["stageDeadline"]), "15m");
+  if (neededMs < deadlineMs) return [];
+  return [
+    {
+      path: ["stageDeadline"],
+      message: `expected more than the ${formatExactDuration(neededMs)} that the services may take to stop, got ${formatExactDuration(deadlineMs)}`,
+      hint: "the graces of all services together must fit into it",
+    },
   ];
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { z } from "zod";
 import type { FlowName } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
 import type { JobName } from "../../jobs/registry.ts";
@@ -59,6 +60,7 @@ export class Application {
   /**
    * Starts a run, or attaches to one of the same kind that is going on. Works as the worker of this host as long
    * as none is alive. Without Redis the run takes place in this process, on this host only.
+   * Throws `usage` for what no run can be, `refused`, or `redis-unreachable` for what needs the queue.
    */
   async start(flow: FlowName, options: StartOptions = {}): Promise<Run> {
     const client = options.inline === true ? undefined : await this.#clientUnlessAway();
@@ -74,8 +76,11 @@ export class Application {
     });
   }
 
-  /** The connection to the queue. Throws `redis-unreachable`. */
-  client(): Promise<QueueClient> {
+  /** The connection to the queue; a new one when the last was lost. Throws `redis-unreachable`. */
+  async client(): Promise<QueueClient> {
+    const known = this.#client;
+    if (known !== undefined && !(await isConnected(known)) && this.#client === known)
+      this.#client = undefined;
     this.#client ??= QueueClient.connect(this.config, this.#clock);
     return this.#client;
   }
@@ -132,6 +137,7 @@ export class Application {
       info: {
         host: this.config.host,
         pid: process.pid,
+        id: randomBytes(3).toString("hex"),
         version: this.#version,
         fingerprint: this.config.fingerprint,
         root: this.config.root,
@@ -141,6 +147,11 @@ export class Application {
       onError: (error) => this.#log.warn({ error: error.message }, "trouble with the queue"),
     });
     return this.#worker;
+  }
+
+  /** Tells others at once that this process does not work any more. */
+  async signOff(): Promise<void> {
+    await (await this.#worker)?.signOff();
   }
 
   /** Lets current jobs finish, then lets go of Redis. Always resolves. */
@@ -167,15 +178,17 @@ export class Application {
     const { mode = "apply", jobs, hosts = [this.config.host], force = false, keepRedis = false } = options;
     const live = hosts === "all" && client !== undefined ? await client.workers() : [];
     const all = [this.config.host, ...live.map(({ host }) => host)];
-    return intentSchema.parse({
+    const { data, error } = intentSchema.safeParse({
       version: 1,
       flow,
       mode,
-      ...(jobs !== undefined && { jobs: [...jobs] }),
+      ...(jobs !== undefined && { jobs: [...new Set(jobs)] }),
       hosts: [...new Set(hosts === "all" ? all : hosts)].toSorted(),
       force,
       keepRedis,
     });
+    if (error !== undefined) throw new SafeShutdownError("usage", z.prettifyError(error), { cause: error });
+    return data;
   }
 
   /** A worker of this host that looks after another directory would stop the wrong application. */
@@ -206,7 +219,8 @@ export class Application {
 
   async #clientUnlessAway(): Promise<QueueClient | undefined> {
     try {
-      return await this.client();
+      const client = await this.client();
+      return (await client.answers()) ? client : await this.client();
     } catch (error) {
       this.#client = undefined;
       if (error instanceof SafeShutdownError && error.code === "redis-unreachable") return undefined;
@@ -220,4 +234,11 @@ export class Application {
     if (old[0].status === "fulfilled") await old[0].value?.close();
     await this.client();
   }
+}
+
+async function isConnected(client: Promise<QueueClient>): Promise<boolean> {
+  const [outcome] = await Promise.allSettled([client]);
+  if (outcome.status === "rejected") return false;
+  if (!outcome.value.isConnected) await outcome.value.close();
+  return outcome.value.isConnected;
 }

@@ -25,6 +25,7 @@ export class QueueClient {
   readonly #clock: Clock;
   readonly #redis: Redis;
   readonly #queues: Queues;
+  #isLost = false;
 
   private constructor(redis: Redis, queues: Queues, clock: Clock) {
     this.#redis = redis;
@@ -91,6 +92,22 @@ export class QueueClient {
 
   workers(): Promise<WorkerInfo[]> {
     return liveWorkers(this.#queues);
+  }
+
+  /** Once it is not, it never will be again. */
+  get isConnected(): boolean {
+    return !this.#isLost && this.#redis.status === "ready";
+  }
+
+  /** Whether it still answers. Asking is the only way to know: a lost connection shows in the next command. */
+  async answers(): Promise<boolean> {
+    try {
+      await this.#redis.ping();
+      return true;
+    } catch {
+      this.#isLost = true; // ioredis calls the connection ready until its socket says that it was closed
+      return false;
+    }
   }
 
   get queues(): Queues {

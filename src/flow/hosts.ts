@@ -14,6 +14,8 @@ const MEMORY_MS = 86_400_000;
 const workerSchema = z.object({
   host: z.string(),
   pid: z.int(),
+  /** Tells workers of one process apart. */
+  id: z.string(),
   version: z.string(),
   /** Tells whether two workers have the same config. */
   fingerprint: z.string(),
@@ -57,8 +59,8 @@ export async function liveHosts(queues: Queues): Promise<ReadonlySet<string>> {
   return new Set((await liveWorkers(queues)).map(({ host }) => host));
 }
 
-function nameOf({ host, pid }: WorkerInfo): string {
-  return `${host}:${pid}`;
+function nameOf({ host, pid, id }: WorkerInfo): string {
+  return `${host}:${pid}:${id}`;
 }
 
 function parseJson(text: string | null): unknown {

@@ -13,19 +13,32 @@ const mode = z.enum(["plan", "apply"]);
 const switches = { force: z.boolean(), keepRedis: z.boolean() };
 
 /** What somebody wants: one flow, on some hosts. */
-export const intentSchema = z.strictObject({
-  version: z.literal(1),
-  flow: z.enum(flowNames as [FlowName, ...FlowName[]]),
-  mode,
-  /** Only these jobs of the flow. */
-  jobs: z
-    .array(z.enum(jobNames as [JobName, ...JobName[]]))
-    .min(1)
-    .optional(),
-  hosts: z.array(host).min(1).max(10_000),
-  ...switches,
-});
+export const intentSchema = z
+  .strictObject({
+    version: z.literal(1),
+    flow: z.enum(flowNames as [FlowName, ...FlowName[]]),
+    mode,
+    /** Only these jobs of the flow. */
+    jobs: z
+      .array(z.enum(jobNames as [JobName, ...JobName[]]))
+      .min(1)
+      .optional(),
+    hosts: z.array(host).min(1).max(10_000).refine(isUnique, { error: "expected each host once" }),
+    ...switches,
+  })
+  .refine(({ flow, jobs = [] }) => jobs.every((name) => isJobOf(flow, name)), {
+    path: ["jobs"],
+    error: "expected jobs of the flow",
+  });
 export type Intent = z.output<typeof intentSchema>;
+
+function isUnique(names: readonly string[]): boolean {
+  return new Set(names).size === names.length;
+}
+
+function isJobOf(flow: FlowName, name: JobName): boolean {
+  return flows[flow].flat().some((one) => one === name);
+}
 
 /** One job of a run on one host, as the worker of that host is asked to do it. */
 export const taskSchema = z.strictObject({

@@ -7,16 +7,18 @@ import {
   type WorkerOptions,
 } from "bullmq";
 import { Redis } from "ioredis";
+import { z } from "zod";
+import { flowNames } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import { formatDuration } from "../config/duration.ts";
-import { SafeShutdownError } from "../errors.ts";
 import { withoutRunning } from "../report/assemble.ts";
 import type { JobResult, Progress } from "../report/job-reporter.ts";
 import { type Clock, every, settlesWithin } from "../system/clock.ts";
 import { redisOptionsOf } from "../system/redis-connection.ts";
-import { watchCancel } from "./cancel.ts";
+import { isCancelled, watchCancel } from "./cancel.ts";
 import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
+import { givenUpOf, reasonGivenUp } from "./given-up.ts";
 import { beat, HEARTBEAT_MS, signOff, type WorkerInfo } from "./hosts.ts";
 import { intentSchema, taskSchema } from "./intent.ts";
 import { runParent } from "./parent.ts";
@@ -33,6 +35,17 @@ export interface MaintenanceWorkerOptions {
 
 const PROGRESS_MS = 250;
 const CLOSE_MS = 1_000;
+/** In characters: a request may bring keys of any length. */
+const LONGEST_REFUSAL = 500;
+
+/** A worker that can be let go of while Redis is away, when its `close` never ends. */
+class AbandonableWorker extends Worker {
+  /** Ends what would keep the process alive: the timer of the locks, and connections that are tried again for ever. */
+  async abandon(): Promise<void> {
+    await this.lockManager.close();
+    await this.disconnect();
+  }
+}
 
 /** Why a job was interrupted to be run again. */
 class Interrupted extends Error {}
@@ -45,7 +58,7 @@ export class MaintenanceWorker {
   readonly #options: MaintenanceWorkerOptions;
   readonly #redis: Redis;
   readonly #queues: Queues;
-  readonly #workers: Worker[];
+  readonly #workers: AbandonableWorker[];
   readonly #stopBeating: () => void;
   #closing: Promise<void> | undefined;
 
@@ -94,20 +107,31 @@ export class MaintenanceWorker {
     return this.#closing;
   }
 
-  async #close(graceMs: number): Promise<void> {
-    const { clock, info } = this.#options;
+  /** Tells others that this worker takes no job any more. */
+  signOff(): Promise<void> {
     this.#stopBeating();
+    return signOff(this.#queues, this.#options.info);
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const { clock } = this.#options;
+    const signedOff = settlesWithin(this.signOff(), CLOSE_MS, clock);
     const closed = Promise.allSettled(this.#workers.map((worker) => worker.close()));
-    if (!(await settlesWithin(closed, graceMs, clock))) {
+    let isClosed = await settlesWithin(closed, graceMs, clock);
+    if (!isClosed) {
       for (const worker of this.#workers) worker.cancelAllJobs("the worker is stopping");
-      await settlesWithin(closed, CLOSE_MS, clock);
+      isClosed = await settlesWithin(closed, CLOSE_MS, clock);
     }
-    await settlesWithin(signOff(this.#queues, info), CLOSE_MS, clock);
+    await signedOff;
     await settlesWithin(this.#queues.close(), CLOSE_MS, clock);
+    if (!isClosed) {
+      const abandoned = Promise.allSettled(this.#workers.map((worker) => worker.abandon()));
+      await settlesWithin(abandoned, CLOSE_MS, clock);
+    }
     this.#redis.disconnect();
   }
 
-  #listen(queue: string, process: Processor): Worker {
+  #listen(queue: string, process: Processor): AbandonableWorker {
     const options: WorkerOptions = {
       connection: this.#redis,
       prefix: this.#queues.prefix,
@@ -118,7 +142,7 @@ export class MaintenanceWorker {
       ...WORKER_TIMING,
     };
     // BullMQ passes the signal only to a function that names three parameters
-    const worker = new Worker(queue, (job, token, signal) => process(job, token, signal), options);
+    const worker = new AbandonableWorker(queue, (job, token, signal) => process(job, token, signal), options);
     worker.on("error", this.#options.onError);
     worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) worker.cancelJob(id, "the job's lock was lost");
@@ -129,30 +153,35 @@ export class MaintenanceWorker {
   async #processRun(job: Job, token = "", signal?: AbortSignal): Promise<unknown> {
     const { config, clock } = this.#options;
     if (job.name === DEADLINE) {
-      const { run, stage } = deadlineSchema.parse(job.data);
+      const { run, stage } = parse(deadlineSchema, job.data);
       return endStage(this.#queues, run, stage, config.stageDeadlineMs);
     }
-    const intent = intentSchema.safeParse(job.data);
-    if (!intent.success) return this.#processTask(job, token, signal);
+    const isRun = flowNames.some((name) => name === job.name);
+    if (!isRun) return this.#processTask(job, token, signal);
+    const intent = parse(intentSchema, job.data);
     if (job.attemptsStarted <= 1 && clock.now() - job.timestamp > REQUEST_VALID_MS) {
-      throw new SafeShutdownError(
-        "refused",
+      throw new UnrecoverableError(
         `refused: requested ${formatDuration(clock.now() - job.timestamp)} ago, and no worker was there to run it`,
       );
     }
-    const { verdict } = await runParent(job, token, intent.data, { queues: this.#queues, config, clock });
+    const { verdict } = await runParent(job, token, intent, { queues: this.#queues, config, clock });
     return { verdict };
   }
 
   async #processTask(job: Job, token = "", signal?: AbortSignal): Promise<JobResult> {
     const { config, clock, log } = this.#options;
-    const task = taskSchema.parse(job.data);
+    const task = parse(taskSchema, job.data);
     if (task.host !== undefined && task.host !== config.host) {
       throw new UnrecoverableError(`a job for ${task.host} was put into the queue of ${config.host}`);
     }
     if (clock.now() - job.timestamp > lifetimeOf(config)) {
       const ago = formatDuration(clock.now() - job.timestamp);
       return withoutRunning(task.job, config.host, "failed", `it was asked for ${ago} ago: too late`);
+    }
+    const givenUp = reasonGivenUp(await givenUpOf(this.#queues, task.run), task.host);
+    if (givenUp !== undefined) return withoutRunning(task.job, config.host, "missing", givenUp);
+    if (await isCancelled(this.#queues, task.run)) {
+      return withoutRunning(task.job, config.host, "skipped", "the run was cancelled before");
     }
     const cancel = watchCancel(this.#queues, task.run);
     const interrupt = new AbortController();
@@ -173,6 +202,13 @@ export class MaintenanceWorker {
       cancel.stop();
     }
   }
+}
+
+/** What is refused once is never tried again, however many attempts the request asks for. */
+function parse<T>(schema: z.ZodType<T>, data: unknown): T {
+  const { data: parsed, error } = schema.safeParse(data);
+  if (error === undefined) return parsed;
+  throw new UnrecoverableError(`refused: ${z.prettifyError(error).slice(0, LONGEST_REFUSAL)}`);
 }
 
 /** Calls at most once in `ms`; what comes sooner is dropped, since the next report says it too. */

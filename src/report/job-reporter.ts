@@ -7,6 +7,7 @@ import {
   type Outcome,
   type System,
 } from "./report.ts";
+import { countOf } from "./words.ts";
 
 /** How many items per outcome a report keeps; the totals count them all. */
 export const ITEMS_KEPT = 1_000;
@@ -35,6 +36,7 @@ export class JobReporter {
   readonly #items: Item[] = [];
   readonly #perOutcome: Record<Outcome, number> = { done: 0, planned: 0, kept: 0, changed: 0, failed: 0 };
   readonly #totals = noTotals();
+  readonly #keys = new Map<string, { item: Required<Item>; keys: number }>();
   readonly #incomplete: string[] = [];
   #truncated = false;
   #system: System | undefined;
@@ -47,40 +49,22 @@ export class JobReporter {
 
   /** A candidate that stays as it is, and why. */
   kept(target: string, reason: string): void {
-    this.count({ target, outcome: "kept", reason });
+    this.#note({ target, outcome: "kept", reason }, 0);
   }
 
   /** What came of an action on a target. */
   add(target: string, effect: Effect): void {
     const { outcome, reason } = effect;
     const item = reason === undefined ? { target, outcome } : { target, outcome, reason };
-    this.count(item, 1, "bytes" in effect ? effect.bytes : 0);
+    this.#note(item, "bytes" in effect ? effect.bytes : 0);
   }
 
-  failed(target: string, reason: string): void {
-    this.count({ target, outcome: "failed", reason });
-  }
-
-  /** One item that stands for `amount` things, such as the keys that a rule removed. */
-  count(item: Item, amount = 1, bytes = 0): void {
-    this.#totals[item.outcome] += amount;
-    this.#totals.bytes += bytes;
-    this.#perOutcome[item.outcome] += 1;
-    if (this.#perOutcome[item.outcome] <= ITEMS_KEPT) this.#items.push(item);
-    else this.#truncated = true;
-    this.#onProgress({ totals: this.#totals });
-  }
-
-  /** Counts without an item: progress of something whose item comes later. */
-  tally(outcome: Outcome, amount: number, bytes: number): void {
-    this.#totals[outcome] += amount;
-    this.#totals.bytes += bytes;
-    this.#onProgress({ totals: this.#totals });
-  }
-
-  /** Adds an item whose amount was tallied before. */
-  note(item: Item): void {
-    this.count(item, 0);
+  /** Keys of a rule, which share one item per reason: `12 keys older than 8m`. May be told page by page. */
+  countKeys(item: Required<Item>, keys: number, bytes = 0): void {
+    const name = `${item.target} ${item.outcome} ${item.reason}`;
+    const known = this.#keys.get(name);
+    this.#keys.set(name, { item, keys: (known?.keys ?? 0) + keys });
+    this.#add(item.outcome, keys, bytes);
   }
 
   /** What the job waits for right now. */
@@ -90,7 +74,7 @@ export class JobReporter {
 
   /** Whether nothing was told yet. */
   get isEmpty(): boolean {
-    return this.#items.length === 0 && Object.values(this.#totals).every((amount) => amount === 0);
+    return this.#items.length === 0 && this.#keys.size === 0;
   }
 
   /** The job did not reach its goal, though nothing failed by itself. */
@@ -120,11 +104,31 @@ export class JobReporter {
         ...(reasons.length > 0 && { reason: reasons.join("; ") }),
         durationMs,
         totals: { ...this.#totals },
-        items: [...this.#items],
+        items: [...this.#items, ...this.#keyItems()],
         truncated: this.#truncated,
       },
       ...(this.#system !== undefined && { system: this.#system }),
       ...(ending.refused === true && { refused: true }),
     };
+  }
+
+  #note(item: Item, bytes: number): void {
+    this.#perOutcome[item.outcome] += 1;
+    if (this.#perOutcome[item.outcome] <= ITEMS_KEPT) this.#items.push(item);
+    else this.#truncated = true;
+    this.#add(item.outcome, 1, bytes);
+  }
+
+  #add(outcome: Outcome, amount: number, bytes: number): void {
+    this.#totals[outcome] += amount;
+    this.#totals.bytes += bytes;
+    this.#onProgress({ totals: this.#totals });
+  }
+
+  #keyItems(): Item[] {
+    return [...this.#keys.values()].map(({ item, keys }) => ({
+      ...item,
+      reason: `${countOf(keys, "key")} ${item.reason}`,
+    }));
   }
 }

@@ -49,7 +49,12 @@ export interface System {
     readonly usedMemoryBytes?: number;
     readonly reason?: string;
   };
-  readonly locks: readonly { readonly file: string; readonly ageMs: number; readonly holder: string }[];
+  /** `ageMs` is `null` where the lock could not be looked at; then `holder` says why. */
+  readonly locks: readonly {
+    readonly file: string;
+    readonly ageMs: number | null;
+    readonly holder: string;
+  }[];
   readonly session: {
     readonly file: string;
     readonly present: boolean;

@@ -38,19 +38,20 @@ export function renderReport(report: RunReport, options: TextOptions): string {
 }
 
 function headline({ flow, mode, verdict, durationMs, app, hosts, run }: RunReport, palette: Palette): string {
-  const what = mode === "plan" ? `${flow}, dry run: nothing was touched` : flow;
+  const name = printable(flow);
+  const what = mode === "plan" ? `${name}, dry run: nothing was touched` : name;
   const word =
     verdict === "done"
       ? palette.green(verdict)
       : verdict === "partial"
         ? palette.yellow(verdict)
         : palette.red(verdict);
-  const where = hosts.length > 3 ? `${hosts.length} hosts` : hosts.join(", ");
-  return `${palette.bold(printable(app))} on ${where}: ${what}: ${palette.bold(word)} in ${formatDuration(durationMs)} ${palette.dim(`(${run})`)}`;
+  const where = hosts.length > 3 ? `${hosts.length} hosts` : hosts.map(printable).join(", ");
+  return `${palette.bold(printable(app))} on ${where}: ${what}: ${palette.bold(word)} in ${formatDuration(durationMs)} ${palette.dim(`(${printable(run)})`)}`;
 }
 
 function renderJob(job: JobReport, { hosts }: RunReport, { palette, verbose }: TextOptions): string[] {
-  const name = hosts.length > 1 ? `${job.job} on ${job.host}` : job.job;
+  const name = printable(hosts.length > 1 ? `${job.job} on ${job.host}` : job.job);
   const status = job.status === "done" ? palette.green(job.status) : palette.yellow(job.status);
   const lines = [
     `${palette.bold(name)}  ${status}${job.reason === undefined ? "" : `: ${printable(job.reason)}`}`,
@@ -77,11 +78,12 @@ export function renderSystem(system: System, palette: Palette): string[] {
   const { services, redis, locks, session, disk } = system;
   const lines = services.map(({ name, running }) => {
     const pids = running.map(
-      ({ pid, host, stray }) => `${pid}${host === undefined ? "" : ` on ${host}`}${stray ? " (stray)" : ""}`,
+      ({ pid, host, stray }) =>
+        `${pid}${host === undefined ? "" : ` on ${printable(host)}`}${stray ? " (stray)" : ""}`,
     );
     const state =
       pids.length === 0 ? palette.dim("stopped") : palette.green(`running, pid ${pids.join(", ")}`);
-    return row("Service", `${name}: ${state}`);
+    return row("Service", `${printable(name)}: ${state}`);
   });
   lines.push(
     row(
@@ -97,7 +99,7 @@ export function renderSystem(system: System, palette: Palette): string[] {
     lines.push(
       row(
         "",
-        `${printable(file)}  ${palette.dim(`${formatDuration(ageMs)} old, held by ${printable(holder)}`)}`,
+        `${printable(file)}  ${palette.dim(`${ageMs === null ? "" : `${formatDuration(ageMs)} old, held by `}${printable(holder)}`)}`,
       ),
     );
   }
@@ -109,7 +111,7 @@ function describeSession(session: NonNullable<System["session"]>, palette: Palet
   const file = printable(session.file);
   if (!session.present) return palette.yellow(`${file} is missing`);
   const age = `${file} preserved, ${countOf(session.ageDays ?? 0, "day")} old`;
-  return session.advice === undefined ? age : `${age}: ${palette.yellow(session.advice)}`;
+  return session.advice === undefined ? age : `${age}: ${palette.yellow(printable(session.advice))}`;
 }
 
 function totals({ jobs, mode }: RunReport, palette: Palette): string[] {

@@ -4,7 +4,7 @@
  */
 
 /** Control characters (C0, DEL, C1), line and paragraph separators, and the marks that reorder text. */
-const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
+const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {

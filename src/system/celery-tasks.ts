@@ -92,10 +92,10 @@ export class CeleryTasks {
 
   /** Answers come from every worker, in any order; the one that matters is known by its pid. */
   async #collect(redis: Redis, queue: string, pid: number): Promise<RunningTasks | undefined> {
-    const deadlineMs = this.#clock.now() + PATIENCE_MS;
+    const deadlineMs = this.#clock.elapsed() + PATIENCE_MS;
     let node: string | undefined;
     const active = new Map<string, RunningTasks>();
-    while (this.#clock.now() < deadlineMs) {
+    while (this.#clock.elapsed() < deadlineMs) {
       const [, text] = (await redis.brpop(queue, 0.1)) ?? [];
       if (text !== undefined) note(text);
       const tasks = node === undefined ? undefined : active.get(node);

@@ -4,6 +4,8 @@ import { setTimeout as timer, setImmediate as turn } from "node:timers/promises"
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds since some moment: for durations, which must not jump when the clock is set. */
+  elapsed(): number;
   /** Resolves after `ms`, or at once when `signal` aborts: it never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /** Lets the event loop turn once, so that locks are renewed and progress is shown during long work. */
@@ -12,6 +14,7 @@ export interface Clock {
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   sleep: async (ms, signal) => {
     if (signal?.aborted) return;
     await timer(ms, undefined, signal === undefined ? {} : { signal }).catch(ignoreAbort);

@@ -5,7 +5,7 @@ import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import { Directories, DirectoryChanged, release, within } from "./directory.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
-import { matcherOf } from "./patterns.ts";
+import { matcherOf, preserverOf } from "./patterns.ts";
 import { readUntouched } from "./read-untouched.ts";
 import { childrenOf, entryOf, type FileEntry, type FindRule, type Found, isUtf8, walk } from "./walk.ts";
 
@@ -42,12 +42,14 @@ const SLICE_MS = 10;
 export class Files {
   readonly #options: FilesOptions;
   readonly #directories: Directories;
+  readonly #preserver: (path: string) => string | undefined;
   #openFiles: OpenFiles | undefined;
   #removed = 0;
 
   constructor(options: FilesOptions) {
     this.#options = options;
     this.#directories = new Directories(options.root);
+    this.#preserver = preserverOf(options.preserve);
   }
 
   /** Streams what the rules mean; gives the event loop a turn now and then. Throws when aborted. */
@@ -96,8 +98,13 @@ export class Files {
       try {
         for (const child of childrenOf(held)) {
           const { name } = child;
-          if (!child.isFile() || !isExpected(name) || !isUtf8(name))
+          if (!child.isFile() || !isExpected(name) || !isUtf8(name)) {
             return { files, obstacle: `it holds ${JSON.stringify(name)}` };
+          }
+          const guard = this.#preserver(posix.join(directory.path, name));
+          if (guard !== undefined) {
+            return { files, obstacle: `${JSON.stringify(name)} in it is preserved (${guard})` };
+          }
           const stats = lstatSync(within(held, name), { throwIfNoEntry: false });
           if (stats !== undefined) files.push(entryOf(posix.join(directory.path, name), stats));
         }

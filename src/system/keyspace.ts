@@ -57,7 +57,7 @@ export class Keyspace {
   /** Memory, policy and age of a server. Throws `redis-unreachable`. */
   async stateOf(url: string): Promise<ServerState> {
     const redis = await this.#connect(url);
-    const info = await redis.info();
+    const info = await answerOf(redis, redis.info());
     const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
     return {
       usedMemoryBytes: Number(field("used_memory")),
@@ -97,7 +97,7 @@ export class Keyspace {
       if (answer.page.kept.has("limit")) {
         throw new SafeShutdownError(
           "refused",
-          `limits.keys is reached: ${this.#options.limit} keys were removed`,
+          `limits.keys (${this.#options.limit}) is reached${mode === "plan" ? ": it would be" : ""}`,
         );
       }
     } while (cursor !== "0");
@@ -113,14 +113,7 @@ export class Keyspace {
   }
 
   async #page(redis: Redis, cursor: string, intent: string): Promise<{ cursor: string; page: PrunePage }> {
-    try {
-      return parsePage(await redis.call("EVAL", PRUNE_PAGE, 0, cursor, intent, this.#room));
-    } catch (error) {
-      if (redis.status === "ready") throw error;
-      throw new SafeShutdownError("redis-unreachable", `Redis was lost while pruning: ${messageOf(error)}`, {
-        cause: error,
-      });
-    }
+    return parsePage(await answerOf(redis, redis.call("EVAL", PRUNE_PAGE, 0, cursor, intent, this.#room)));
   }
 
   async #connect(url: string, db?: number): Promise<Redis> {
@@ -133,6 +126,16 @@ export class Keyspace {
     // Redis 7.2 and later: reading a value does not change its idle time
     await redis.call("CLIENT", "NO-TOUCH", "ON").catch(() => undefined);
     return redis;
+  }
+}
+
+/** An answer of a server that was there before. Throws `redis-unreachable` when it is not any more. */
+async function answerOf<T>(redis: Redis, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (redis.status === "ready") throw error;
+    throw new SafeShutdownError("redis-unreachable", `Redis was lost: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -64,14 +64,25 @@ export class Locks {
 
   /** Kernel locks whose holder cannot be seen, because it is another user's or in another pid namespace. */
   #kernelLock(file: FileEntry): Holder | undefined {
-    const line = readFileSync("/proc/locks", "utf8")
+    const subject = `${deviceName(file.device)}:${file.inode}`;
+    const lock = readFileSync("/proc/locks", "utf8")
       .split("\n")
-      .find((text) => text.includes(`${deviceName(file.device)}:${file.inode} `));
-    const [, , kind = "", , , pid] = line?.split(/\s+/) ?? [];
-    if (line === undefined || this.#presumedGone.has(Number(pid))) return undefined;
-    return { state: "live", pid: Number(pid), how: kind.toLowerCase() };
+      .map((line) => LOCK_LINE.exec(line)?.groups)
+      .find((fields) => fields?.subject === subject && !this.#presumedGone.has(Number(fields.pid)));
+    if (lock === undefined) return undefined;
+    const kind = `${lock.kind}`.toLowerCase();
+    const pid = Number(lock.pid);
+    return pid > 0
+      ? { state: "live", pid, how: kind }
+      : { state: "unknown", why: `it is locked (${kind}) by a process that cannot be seen` };
   }
 }
+
+/**
+ * A line of proc_locks(5): `1: FLOCK  ADVISORY  WRITE 4242 fe:00:1234 0 EOF`, with `->` before the kind of one that
+ * waits. The pid of an OFD lock is -1, that of a holder in another pid namespace 0.
+ */
+const LOCK_LINE = /^\d+:\s+(?:->\s+)?(?<kind>\w+)\s+\S+\s+\S+\s+(?<pid>-?\d+)\s+(?<subject>\S+)\s/;
 
 /** A device as /proc/locks names it: `fe:00`. The numbers are packed as in gnu_dev_major(3). */
 function deviceName(device: number): string {

@@ -7,6 +7,9 @@ export interface Opener {
   readonly descriptor: string;
 }
 
+/** Stands for a path that cannot be told: beyond PATH_MAX, or gone, which the next look will tell. */
+const TOO_LONG = "/";
+
 /** What could be seen of the descriptors on this host. */
 export interface OpenFiles {
   /** Who has this file open: by device and inode, or by path, since overlayfs gives one file several. */
@@ -36,8 +39,8 @@ export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFi
 
   function note(pid: number, descriptor: string): void {
     const link = `/proc/${pid}/fd/${descriptor}`;
-    const path = ifThere(() => readlinkSync(link));
-    if (path === undefined || !path.startsWith("/")) return;
+    const path = ifThere(() => readlinkSync(link)) ?? TOO_LONG;
+    if (!path.startsWith("/")) return;
     const stats = ifThere(() => statSync(link));
     if (stats === undefined || !stats.isFile()) return;
     add(path, { pid, descriptor });

@@ -35,11 +35,14 @@ export function preserverOf(patterns: readonly string[]): (path: string) => stri
   };
 }
 
+/** What may stand for more than one name: `**`, and a group, which may hold a "/". */
+const SPANS_NAMES = /\*\*|[{([]/;
+
 /** Whether anything below the directory `path` could be meant by one of the patterns. */
 export function descentOf(patterns: readonly string[]): Matcher {
   const routes = patterns.flatMap((pattern) => {
     const names = pattern.split("/").slice(0, -1);
-    const open = names.findIndex((name) => name.includes("**"));
+    const open = names.findIndex((name) => SPANS_NAMES.test(name));
     const fixed = open === -1 ? names : names.slice(0, open);
     return [{ names: fixed.map((name) => picomatch(name, EXACT)), isOpen: open !== -1 }];
   });

@@ -1,4 +1,3 @@
-import type { Service } from "../config/config.ts";
 import type { FileEntry } from "./files.ts";
 import { type Process, readProcess } from "./proc.ts";
 
@@ -28,31 +27,34 @@ export function parsePidFile(content: Buffer): number | undefined {
 }
 
 /**
- * Whether a pid file names a running process of `service`: the process must exist, must not have started
- * after the file was written, and its command line must match. Without a service (`undefined`) any process
- * counts as its own.
+ * Whether a pid file names a running process of its service: the process must exist, must not have started after
+ * the file was written, and its command line must match. `matches` are the expressions of the service, or of every
+ * service when the file may be of any; then a process that matches none counts as its own, too.
+ *
+ * A process that matches and seems to have started late is `unsure`: start times follow the clock, and a clock that
+ * was set forward makes a live worker look like another process.
  */
 export function identify(
   file: FileEntry,
   content: Buffer | undefined,
-  service: Service | undefined,
+  { matches, isOfAnyService }: { matches: readonly RegExp[]; isOfAnyService: boolean },
 ): PidFileFinding {
-  if (content === undefined) return { file, state: "unsure", reason: "it cannot be read as a regular file" };
+  const unsure = (reason: string) => ({ file, state: "unsure", reason }) as const;
+  if (content === undefined) return unsure("it cannot be read as a regular file");
   const pid = parsePidFile(content);
-  if (pid === undefined) return { file, state: "unsure", reason: "it does not hold a pid" };
-  if (pid === 1) return { file, state: "unsure", reason: "it names pid 1" };
+  if (pid === undefined) return unsure("it does not hold a pid");
+  if (pid === 1) return unsure("it names pid 1");
 
   const process = readProcess(pid);
   if (process === undefined) return { file, state: "gone", reason: `pid ${pid} has ended` };
+  const isMatching = matches.some((expression) => expression.test(process.commandLine));
   if (process.startedAtMs > file.modifiedAtMs + SLACK_MS) {
-    return { file, state: "gone", reason: `pid ${pid} is another process now, started after this file` };
+    const late = `pid ${pid} is another process now, started after this file`;
+    return isMatching
+      ? unsure(`${late}, but it looks like a service`)
+      : { file, state: "gone", reason: late };
   }
-  if (service !== undefined && !service.matches.test(process.commandLine)) {
-    return {
-      file,
-      state: "unsure",
-      reason: `pid ${pid} is alive and its command line does not match ${service.name}`,
-    };
-  }
+  if (!isMatching && !isOfAnyService)
+    return unsure(`pid ${pid} is alive and its command line does not match`);
   return { file, state: "running", process };
 }

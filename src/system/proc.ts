@@ -100,12 +100,18 @@ function readProcFile(path: string): string | undefined {
   return ifThere(() => readFileSync(path, "utf8"));
 }
 
-/** ESRCH is what /proc answers when a process vanishes during the read. */
+/** Gone, not for us to see, or on a file system that does not answer (a dead FUSE or NFS mount). */
+const UNSEEN = [
+  ...["ENOENT", "ESRCH", "EACCES", "EPERM", "ENOTDIR", "EINVAL", "ENAMETOOLONG"],
+  ...["ENOTCONN", "ESTALE", "EIO", "ETIMEDOUT", "EHOSTDOWN"],
+];
+
+/** ESRCH is what /proc answers when a process vanishes during the read, ENAMETOOLONG for a link beyond PATH_MAX. */
 export function ifThere<T>(read: () => T): T | undefined {
   try {
     return read();
   } catch (error) {
-    if (["ENOENT", "ESRCH", "EACCES", "EPERM", "ENOTDIR", "EINVAL"].includes(systemCodeOf(error) ?? "")) {
+    if (UNSEEN.includes(systemCodeOf(error) ?? "")) {
       return undefined;
     }
     throw error;

@@ -15,6 +15,8 @@ export interface ServiceState {
   readonly pidFiles: readonly PidFileFinding[];
   /** Processes that match and work inside the root, but that no pid file leads to. */
   readonly strays: readonly Process[];
+  /** Processes that match, but whose directory cannot be seen without root: perhaps strays. */
+  readonly unclear: readonly Process[];
 }
 
 /** What came of a signal. */
@@ -69,12 +71,19 @@ export class Processes {
       service,
       pidFiles: findings.get(service) ?? [],
       strays: this.#straysOf(service, processes, claimed),
+      unclear: this.#unclaimed(service, processes, claimed).filter(
+        (process) => workingDirectoryOf(process.pid) === undefined && isStillRunning(process),
+      ),
     }));
   }
 
-  /** What a pid file is worth; `service` is `undefined` when any process counts as its own. */
-  identify(file: FileEntry, service: Service | undefined): PidFileFinding {
-    const finding = identify(file, this.#options.files.read(file, PID_FILE_READ_BYTES), service);
+  /** What a pid file is worth; without a service it may be of any. */
+  identify(file: FileEntry, service?: Service): PidFileFinding {
+    const { files, services } = this.#options;
+    const finding = identify(file, files.read(file, PID_FILE_READ_BYTES), {
+      matches: (service === undefined ? services : [service]).map(({ matches }) => matches),
+      isOfAnyService: service === undefined,
+    });
     if (finding.state !== "running") return finding;
     const { pid } = finding.process;
     if (this.#own.has(pid))
@@ -117,23 +126,37 @@ export class Processes {
     onWait: (running: readonly Process[], waitedMs: number) => void,
   ): Promise<Process[]> {
     const { clock, signal } = this.#options;
-    const startedAtMs = clock.now();
+    const startedAtMs = clock.elapsed();
     for (;;) {
       const running = processes.filter(isStillRunning);
-      const waitedMs = clock.now() - startedAtMs;
+      const waitedMs = clock.elapsed() - startedAtMs;
       if (running.length === 0 || waitedMs >= timeoutMs || signal.aborted) return running;
       onWait(running, waitedMs);
       await clock.sleep(Math.min(POLL_MS, timeoutMs - waitedMs), signal);
     }
   }
 
-  #straysOf(service: Service, processes: readonly Process[], claimed: Set<number>): Process[] {
+  /**
+   * Only the topmost ones: what a stray has started, such as the pool of a Celery worker, bears the same command line
+   * and is its own business.
+   */
+  #straysOf(service: Service, processes: readonly Process[], claimed: ReadonlySet<number>): Process[] {
+    const matching = this.#unclaimed(service, processes, claimed).filter(({ pid }) =>
+      isInside(workingDirectoryOf(pid), this.#options.root),
+    );
+    const below = new Set(
+      matching.flatMap((stray) =>
+        treeOf(stray, processes)
+          .slice(1)
+          .map(({ pid }) => pid),
+      ),
+    );
+    return matching.filter(({ pid }) => !below.has(pid));
+  }
+
+  #unclaimed(service: Service, processes: readonly Process[], claimed: ReadonlySet<number>): Process[] {
     return processes.filter(
-      ({ pid, commandLine }) =>
-        !claimed.has(pid) &&
-        !this.#own.has(pid) &&
-        service.matches.test(commandLine) &&
-        isInside(workingDirectoryOf(pid), this.#options.root),
+      ({ pid, commandLine }) => !claimed.has(pid) && !this.#own.has(pid) && service.matches.test(commandLine),
     );
   }
 }

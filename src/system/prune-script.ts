@@ -42,12 +42,23 @@ local function days_of(year, month, day)
   return era * 146097 + of_era * 365 + math.floor(of_era / 4) - math.floor(of_era / 100) + of_year - 719468
 end
 
+local LONGEST = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
+-- A date that is none proves nothing: what would overflow into the next month or year is refused.
+local function is_date(year, month, day, hour, minute, second)
+  if month < 1 or month > 12 or day < 1 or day > LONGEST[month] then return false end
+  if month == 2 and day == 29 and (year % 4 ~= 0 or (year % 100 == 0 and year % 400 ~= 0)) then return false end
+  return hour < 24 and minute < 60 and second < 61
+end
+
 -- Milliseconds of an ISO 8601 time; without a zone it is UTC, as Celery writes it.
 local function time_of(text)
   if type(text) ~= 'string' then return nil end
   local year, month, day, hour, minute, second, rest =
     text:match('^(%d%d%d%d)%-(%d%d)%-(%d%d)[T ](%d%d):(%d%d):(%d%d)(.*)$')
   if not year then return nil end
+  year, month, day = tonumber(year), tonumber(month), tonumber(day)
+  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
+  if not is_date(year, month, day, hour, minute, second) then return nil end
   local fraction, zone = rest:match('^(%.%d+)(.*)$')
   if not zone then fraction, zone = '0', rest end
   local offset = 0
@@ -56,8 +67,8 @@ local function time_of(text)
     if not sign then return nil end
     offset = (tonumber(hours) * 60 + tonumber(minutes)) * (sign == '+' and 1 or -1)
   end
-  local days = days_of(tonumber(year), tonumber(month), tonumber(day))
-  local seconds = days * 86400 + tonumber(hour) * 3600 + (tonumber(minute) - offset) * 60 + tonumber(second)
+  local days = days_of(year, month, day)
+  local seconds = days * 86400 + hour * 3600 + (minute - offset) * 60 + second
   return (seconds + tonumber(fraction)) * 1000
 end
 

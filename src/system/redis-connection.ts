@@ -2,8 +2,10 @@ import { Redis, type RedisOptions } from "ioredis";
 import { databaseOf } from "../config/redis-url.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 
-/** How long a server may take to answer the first time, in milliseconds. */
+/** How long a server may take to be connected, and to answer. */
 const CONNECT_MS = 1_500;
+/** How long both may take together: BullMQ's and ioredis's own limits come one after another. */
+const DEADLINE_MS = 1_800;
 
 /**
  * ioredis options of a Redis URL: `redis://`, `rediss://` (TLS) or `redis+unix:///path.sock?db=0`, with an
@@ -51,6 +53,10 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
   redis.on("error", (error) => {
     reason = error;
   });
+  const timer = setTimeout(() => {
+    reason ??= new Error(`it does not answer within ${DEADLINE_MS} ms`);
+    redis.disconnect();
+  }, DEADLINE_MS);
   try {
     await redis.connect();
     await redis.ping();
@@ -62,5 +68,7 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
       `Redis at ${addressOf(url)} cannot be reached: ${messageOf(reason ?? error)}`,
       { cause: error },
     );
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -30,7 +30,7 @@ export async function shutDownWarmly(
 ): Promise<Effect> {
   const { processes, clock, signal, onWait } = options;
   const grace = formatDuration(service.graceMs);
-  const startedAtMs = clock.now();
+  const startedAtMs = clock.elapsed();
   const tree = processes.treeOf(process); // noted before: orphans cannot be traced back
   const sent = processes.signal(process, "SIGTERM", service.matches);
   if (sent.outcome !== "done") return withoutWaiting(sent, `SIGTERM, then up to ${grace} of grace`);
@@ -38,7 +38,7 @@ export async function shutDownWarmly(
   const left = await processes.waitUntilGone(tree, service.graceMs, (running, waitedMs) =>
     onWait(`${service.name} (${pidsOf(running)}): ${formatDuration(waitedMs)} of ${grace}`),
   );
-  if (left.length === 0) return done(`stopped in ${formatDuration(clock.now() - startedAtMs)}`);
+  if (left.length === 0) return done(`stopped in ${formatDuration(clock.elapsed() - startedAtMs)}`);
   if (signal.aborted) return failed(`was asked to stop, and is still running (${pidsOf(left)})`);
   const late = `still running after ${grace}`;
   if (service.afterGrace === "leave") return failed(`${late} (${pidsOf(left)}); left alone, as configured`);
@@ -60,11 +60,14 @@ export async function kill(
   const running = worker === undefined ? undefined : await tasks.runningIn(worker.pid);
   const doomed = processes.treeOf(...roots);
   const amount = doomed.length === 1 ? "1 process" : `${doomed.length} processes`;
-  for (const process of doomed) {
+  const effects = doomed.map((process) => {
     const isRoot = roots.includes(process); // what it has started may bear any command line
-    const sent = processes.signal(process, "SIGKILL", isRoot ? matchesOf(process, service) : undefined);
-    if (isRoot && sent.outcome !== "done") return withoutWaiting(sent, `SIGKILL to ${amount}`);
-  }
+    return processes.signal(process, "SIGKILL", isRoot ? matchesOf(process, service) : undefined);
+  });
+  const [first] = effects;
+  if (first?.outcome === "planned") return withoutWaiting(first, `SIGKILL to ${amount}`);
+  const refused = effects.find((effect) => "reason" in effect);
+  if (doomed.length === 1 && refused !== undefined) return withoutWaiting(refused, "");
   const left = await processes.waitUntilGone(doomed, KILL_WAIT_MS, (dying) =>
     onWait(`${service.name} (${pidsOf(dying)}) to die`),
   );

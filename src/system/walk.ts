@@ -24,14 +24,11 @@ export interface FindRule {
 }
 
 /** A match, or the reason why a candidate must be kept whatever the rule says. */
-export interface Found<Rule> {
-  readonly rule: Rule;
-  readonly path: string;
-  /** Absent when the candidate could not even be looked at. */
-  readonly entry?: FileEntry;
-  /** Preserved, unreadable, … */
-  readonly kept?: string;
-}
+export type Found<Rule> = { readonly rule: Rule; readonly path: string } & (
+  | { readonly entry: FileEntry; readonly kept?: undefined; readonly preserved?: undefined }
+  /** It is preserved, or could not even be looked at. */
+  | { readonly entry?: undefined; readonly kept: string; readonly preserved: boolean }
+);
 
 interface Target<Rule> {
   readonly rule: Rule;
@@ -105,7 +102,7 @@ export function* walk<Rule extends FindRule>(
   /** What may lie in such a directory is not known: it is told under the first rule. */
   function unentered(path: string, kept: string): Found<Rule> | undefined {
     const [rule] = rules;
-    return rule && { rule, path, kept };
+    return rule && { rule, path, kept, preserved: false };
   }
 }
 
@@ -139,10 +136,10 @@ function look<Rule>(
   { rule }: Target<Rule>,
   preservedBy: string | undefined,
 ): Found<Rule> {
-  if (preservedBy !== undefined) return { rule, path, kept: `preserved (${preservedBy})` };
-  if (!isUtf8(name)) return { rule, path, kept: BAD_NAME };
+  if (preservedBy !== undefined) return { rule, path, kept: `preserved (${preservedBy})`, preserved: true };
+  if (!isUtf8(name)) return { rule, path, kept: BAD_NAME, preserved: false };
   const stats = lstatSync(within(directory, name), { throwIfNoEntry: false });
-  if (stats === undefined) return { rule, path, kept: "it is gone" };
+  if (stats === undefined) return { rule, path, kept: "it is gone", preserved: false };
   return { rule, path, entry: entryOf(path, stats) };
 }
 

@@ -1,0 +1,73 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { cliIn, jobOf, reportOf, useApplication, useSandbox } from "../support/application.ts";
+import { isAlive } from "../support/processes.ts";
+import { useRedis } from "../support/redis.ts";
+
+/* Redis is stopped: services are stopped and files cleaned all the same; what needs the queue says so, with 75. */
+
+test("a shutdown without Redis stops and cleans, says what it skipped, and takes less than 3 s more", async () => {
+  const redis = await useRedis();
+  const withRedis = await useSandbox();
+  const withoutRedis = await useSandbox();
+  const usual = await cliIn(withRedis.root, redis.url).run("--yes");
+  await redis.kill();
+
+  const result = await cliIn(withoutRedis.root, redis.url).run("--yes --json");
+
+  expect(usual.code).toBe(0);
+  expect(result.code).toBe(0);
+  expect(result.durationMs).toBeLessThan(usual.durationMs + 3_000);
+  const report = reportOf(result);
+  expect(report).toMatchObject({
+    engine: "inline",
+    verdict: "done",
+    system: { redis: { reachable: false } },
+  });
+  const reason = `Redis at 127.0.0.1:${redis.port} cannot be reached: connect ECONNREFUSED 127.0.0.1:${redis.port}`;
+  expect(jobOf(report, "prune-redis")).toMatchObject({ status: "skipped", reason });
+  expect(result.stderr).toContain(
+    `Redis for the queue cannot be reached (127.0.0.1:${redis.port}): running in this process.`,
+  );
+  const { services, files, root } = withoutRedis;
+  expect(services.flatMap(({ pid, pool }) => [pid, ...pool]).filter(isAlive)).toEqual([]);
+  expect(files.removed.filter((path) => existsSync(join(root, path)))).toEqual([]);
+});
+
+test("the text for people says it too", async () => {
+  const { code, stdout } = await cliIn(await useApplication()).run("clean --yes");
+  expect(code).toBe(0);
+  expect(stdout).toContain("prune-redis  skipped: Redis at 127.0.0.1:1 cannot be reached");
+});
+
+describe("what needs the queue exits 75 and names the server", () => {
+  test.each([
+    "runs",
+    "runs run-1",
+    "cancel run-1",
+    "status --all-hosts",
+    "worker",
+    "--yes --detach",
+    "--yes --hosts elsewhere",
+  ])("%s", async (words) => {
+    const result = await cliIn(await useApplication()).run(`${words} --json`);
+    expect(result.code).toBe(75);
+    expect(result.json()).toMatchObject({ version: 1, error: { code: "redis-unreachable" } });
+    expect(result.stderr).toMatch(/127\.0\.0\.1:1|needs? the queue's Redis/);
+  });
+});
+
+test("`status`, `schedule` and `check` look without Redis, and say that it is away", async () => {
+  const cli = cliIn(await useApplication());
+  const [status, schedule, check] = await Promise.all([
+    cli.run("status"),
+    cli.run("schedule"),
+    cli.run("check"),
+  ]);
+  expect([status.code, schedule.code, check.code]).toEqual([0, 0, 0]);
+  expect(status.stdout).toMatch(/^Redis +Redis at 127.0.0.1:1 cannot be reached/m);
+  expect(status.stdout).toMatch(/^Workers +unknown/m);
+  expect(schedule.stdout).toMatch(/nightly-hygiene .* never run; next /);
+  expect(check.stdout).toMatch(/Warnings\n +Redis at 127.0.0.1:1: .* cannot be reached/);
+});

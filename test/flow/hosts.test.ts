@@ -1,0 +1,99 @@
+import { describe, expect, test } from "vitest";
+import { LittleApp } from "../support/little-app.ts";
+import { waitUntil } from "../support/processes.ts";
+import { sharedRedis } from "../support/redis.ts";
+
+const { server } = sharedRedis();
+const littleApp = () => new LittleApp({ redisUrl: server().url });
+const beats = (app: LittleApp) => app.redis.keys(app.key("worker", "*"));
+
+describe("a heartbeat", () => {
+  test("tells who is alive, where, since when, and with which config", async () => {
+    const app = littleApp();
+    const { application } = await app.open();
+    const before = Date.now();
+    await application.startWorker();
+
+    const [worker, ...others] = await application.workers();
+    expect(others).toEqual([]);
+    expect(worker).toMatchObject({
+      host: "here",
+      pid: process.pid,
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      fingerprint: application.config.fingerprint,
+      root: app.root,
+      isCommand: false,
+    });
+    const sinceMs = Date.parse(worker?.since ?? "");
+    expect(sinceMs).toBeGreaterThanOrEqual(before);
+    expect(sinceMs).toBeLessThanOrEqual(Date.now());
+  });
+
+  test("expires in 15 s, comes again every 5 s, and is taken back on closing", async () => {
+    const app = littleApp();
+    const { application } = await app.open();
+    await application.startWorker();
+    const [key = ""] = await beats(app);
+    const ttlMs = await app.redis.pttl(key);
+    expect(ttlMs).toBeGreaterThan(13_000);
+    expect(ttlMs).toBeLessThanOrEqual(15_000);
+
+    await app.redis.pexpire(key, 0);
+    expect(await application.workers()).toEqual([]);
+    await waitUntil(async () => (await application.workers()).length === 1, "the next heartbeat", 7_000);
+
+    await application.close();
+    expect(await beats(app)).toEqual([]);
+    expect(await app.redis.exists(app.key("workers"))).toBe(0);
+  });
+
+  test("of a killed worker lasts no longer than 15 s", async () => {
+    const app = littleApp();
+    const worker = await app.startWorker();
+    worker.signal("SIGKILL");
+    await worker.result;
+    const [key = ""] = await beats(app);
+    expect(await app.redis.pttl(key)).toBeLessThanOrEqual(15_000);
+    const { application } = await app.open();
+    expect(await application.workers()).toMatchObject([{ pid: worker.pid }]);
+    await app.redis.pexpire(key, 0);
+    expect(await application.workers()).toEqual([]);
+  });
+
+  test("of one worker does not end with that of another in the same process", async () => {
+    const app = littleApp();
+    const { application: first } = await app.open();
+    const { application: second } = await app.open();
+    await Promise.all([first.startWorker(), second.startWorker()]);
+    expect(await second.workers()).toHaveLength(2);
+    await first.close();
+    expect(await second.workers()).toMatchObject([{ host: "here", pid: process.pid }]);
+  });
+});
+
+test("the hosts are listed in order, each worker on its own", async () => {
+  const app = littleApp();
+  for (const host of ["web-2", "db", "web-1"]) {
+    await (await app.open({ host })).application.startWorker(host === "db");
+  }
+  const child = await app.startWorker({ host: "web-1" });
+  const { application } = await app.open();
+  const found = (await application.workers()).map(({ host, pid, isCommand }) => ({ host, pid, isCommand }));
+  const pids = [process.pid, child.pid].toSorted((a, b) => a - b);
+  expect(found).toEqual([
+    { host: "db", pid: process.pid, isCommand: true },
+    ...pids.map((pid) => ({ host: "web-1", pid, isCommand: false })),
+    { host: "web-2", pid: process.pid, isCommand: false },
+  ]);
+});
+
+test("all hosts means those with a live worker, and this one", async () => {
+  const app = littleApp();
+  for (const host of ["there", "elsewhere"]) {
+    const other = new LittleApp({ redisUrl: server().url, name: app.name });
+    await (await other.open({ host })).application.startWorker();
+  }
+  const { application } = await app.open();
+  const report = await (await application.start("clean", { hosts: "all" })).report();
+  expect(report).toMatchObject({ verdict: "done", hosts: ["elsewhere", "here", "there"], unreachable: [] });
+});

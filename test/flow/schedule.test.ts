@@ -1,0 +1,213 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import type { Application } from "../../src/flow/application.ts";
+import { startSchedule } from "../../src/flow/schedule.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { LittleApp } from "../support/little-app.ts";
+import { waitUntil } from "../support/processes.ts";
+import { sharedRedis } from "../support/redis.ts";
+
+const { server } = sharedRedis();
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+const scheduled = (...schedule: object[]) => new LittleApp({ redisUrl: server().url, config: { schedule } });
+const entry = (over: object) => ({ name: "tidy", run: "clean", jobs: ["clean-temp-files"], ...over });
+const every = { second: "* * * * * *", never: "0 0 29 2 *" };
+const slots = (app: LittleApp) => app.redis.zrange(app.key("slots"), "0", "-1");
+const handled = (app: LittleApp, name: string, atMs: number) => app.redis.zadd(app.key("slots"), atMs, name);
+
+/** A cron expression that comes once an hour, half an hour from now: no test runs into its slot. */
+const halfAnHourAway = () => `${(new Date().getUTCMinutes() + 30) % 60} * * * *`;
+
+/** A worker with the schedule of its config, in this process; `said` is what it logged. */
+async function tick(
+  app: LittleApp,
+  host = "here",
+): Promise<{ application: Application; said: string[]; stop: () => Promise<void> }> {
+  const { application, said } = await app.open({ host });
+  const { queues } = await application.startWorker();
+  const hear = (_facts: object, message: string) => void said.push(message);
+  const { config } = application;
+  const stop = await startSchedule({ config, queues, clock: systemClock, log: { info: hear, warn: hear } });
+  onTestFinished(stop);
+  return { application, said, stop };
+}
+
+async function runIds({ application }: { application: Application }): Promise<string[]> {
+  return (await application.runs(1_000)).map(({ run }) => run).toSorted();
+}
+
+/** What the events of the queue say became of each run: how often it was added, and how often once more in vain. */
+async function additions(app: LittleApp): Promise<Map<string, { added: number; duplicated: number }>> {
+  const counts = new Map<string, { added: number; duplicated: number }>();
+  for (const [, fields] of await app.redis.xrange(app.key("runs", "events"), "-", "+")) {
+    const event = Object.fromEntries(
+      fields.flatMap((word, n) => (n % 2 === 0 ? [[word, fields[n + 1]]] : [])),
+    );
+    const { jobId = "" } = event;
+    if (!/^run-tidy-[^.]*$/.test(jobId) || !["added", "duplicated"].includes(event.event ?? "")) continue;
+    const count = counts.get(jobId) ?? { added: 0, duplicated: 0 };
+    if (event.event === "added") count.added += 1;
+    else count.duplicated += 1;
+    counts.set(jobId, count);
+  }
+  return counts;
+}
+
+describe("a slot", () => {
+  test("is fired once, however many workers tick", async () => {
+    const app = scheduled(entry({ cron: every.second }));
+    await Promise.all([app.startWorker(), app.startWorker({ host: "there" }), tick(app)]);
+    const { application } = await app.open();
+    await waitUntil(
+      async () => (await application.runs()).length >= 4,
+      "four slots to have been run",
+      15_000,
+    );
+
+    const counts = [...(await additions(app)).entries()];
+    expect(counts.map(([, { added }]) => added)).toEqual(counts.map(() => 1));
+    expect(counts.some(([, { duplicated }]) => duplicated > 0)).toBe(true); // more than one has ticked
+    const [first, second] = (await runIds({ application })).slice(-2);
+    expect(first).toMatch(/^run-tidy-\d{8}t\d{6}z$/);
+    expect(second).not.toBe(first);
+    expect((await application.runs()).every(({ verdict }) => verdict === "done")).toBe(true);
+  });
+
+  test("is run on all hosts with a live worker, with the jobs of the entry, and told as any run", async () => {
+    const app = scheduled(entry({ cron: every.second }));
+    await (await app.open({ host: "there" })).application.startWorker();
+    const ticking = await tick(app);
+    await waitUntil(async () => (await runIds(ticking)).length >= 1, "a slot to have been run");
+    const [run = ""] = await runIds(ticking);
+    expect(await ticking.application.report(run)).toMatchObject({
+      flow: "clean",
+      mode: "apply",
+      hosts: ["here", "there"],
+      jobs: [
+        { job: "clean-temp-files", host: "here" },
+        { job: "clean-temp-files", host: "there" },
+      ],
+    });
+    const [state] = await ticking.application.schedule();
+    expect(state?.last?.run).toMatch(/^run-tidy-/);
+  });
+
+  test("that nobody was up for is made up once, at the next start", async () => {
+    const app = scheduled(entry({ cron: halfAnHourAway(), timezone: "UTC" }));
+    const lastSlotMs =
+      (Math.floor(Date.now() / HOUR) - (new Date().getUTCMinutes() < 30 ? 1 : 0)) * HOUR +
+      ((new Date().getUTCMinutes() + 30) % 60) * 60_000;
+    await handled(app, "tidy", Date.now() - 5 * HOUR);
+
+    const [ticking] = await Promise.all([tick(app), tick(app, "there")]);
+    await waitUntil(async () => (await runIds(ticking)).length > 0, "the missed slot to be made up");
+    const again = await tick(app, "elsewhere");
+    expect((await again.application.schedule())[0]?.last).toMatchObject({
+      at: new Date(lastSlotMs).toISOString(),
+      verdict: "done",
+    });
+    expect(await runIds(ticking)).toHaveLength(1);
+    expect(Number(await app.redis.zscore(app.key("slots"), "tidy"))).toBe(lastSlotMs);
+  });
+
+  test("is not made up when the entry is new, when it was handled, or after a week", async () => {
+    const yearly = `0 0 ${new Date(Date.now() - 20 * DAY).getUTCDate()} ${new Date(Date.now() - 20 * DAY).getUTCMonth() + 1} *`;
+    const app = scheduled(
+      entry({ name: "new", cron: halfAnHourAway(), timezone: "UTC" }),
+      entry({ name: "handled", cron: halfAnHourAway(), timezone: "UTC" }),
+      entry({ name: "old", cron: yearly, timezone: "UTC" }),
+    );
+    await handled(app, "handled", Date.now());
+    await handled(app, "old", Date.now() - 40 * DAY);
+    const { application, said } = await tick(app);
+    expect(said).toEqual([]);
+    expect(await app.redis.keys(app.key("runs", "run-*"))).toEqual([]);
+    expect((await application.schedule()).map(({ last }) => last)).toEqual([undefined, undefined, undefined]);
+    expect((await slots(app)).toSorted()).toEqual(["handled", "new", "old"]);
+  });
+
+  test("is not fired beside a run of the entry that still goes on", async () => {
+    const app = scheduled(entry({ cron: every.second }));
+    // a host that is alive and does nothing holds the run up
+    const ghost = {
+      host: "ghost",
+      pid: 1,
+      id: "x",
+      version: "0.0.0",
+      fingerprint: "",
+      root: "/x",
+      since: "",
+      isCommand: false,
+    };
+    await app.redis.zadd(app.key("workers"), Date.now(), "ghost:1:x");
+    await app.redis.set(app.key("worker", "ghost:1:x"), JSON.stringify(ghost));
+    const { said, application } = await tick(app);
+
+    const skipped = "slot skipped: the last run still goes on";
+    await waitUntil(
+      () => said.filter((message) => message === skipped).length >= 2,
+      "two slots to be skipped",
+    );
+    expect((await additions(app)).size).toBe(1);
+    expect(said[0]).toBe("slot queued");
+
+    await app.redis.del(app.key("worker", "ghost:1:x"));
+    const [run = ""] = (await additions(app)).keys();
+    await application.cancel(run);
+    const stuck = await app.queue("host-ghost").getJob(`${run}.0.clean-temp-files.ghost`);
+    await stuck?.removeChildDependency();
+    await waitUntil(async () => (await runIds({ application })).length >= 2, "the next slots to be fired");
+  });
+});
+
+describe("the schedule", () => {
+  test("forgets an entry that is gone from the config, and nothing else of it lives in Redis", async () => {
+    const app = scheduled(entry({ cron: every.never }), entry({ name: "other", cron: every.never }));
+    await handled(app, "gone", Date.now());
+    const first = await tick(app);
+    expect((await slots(app)).toSorted()).toEqual(["other", "tidy"]);
+    await first.stop();
+    await first.application.close();
+
+    app.configure({ schedule: [] });
+    const second = await tick(app);
+    expect(await slots(app)).toEqual([]);
+    expect(await second.application.schedule()).toEqual([]);
+  });
+
+  test("stops ticking when its worker stops", async () => {
+    const app = scheduled(entry({ cron: every.second }));
+    const { said, stop } = await tick(app);
+    await waitUntil(() => said.length > 0, "the first slot");
+    await stop();
+    const before = said.length;
+    await systemClock.sleep(2_100);
+    expect(said).toHaveLength(before);
+  });
+
+  test("lists the next three times of each entry, in its time zone", async () => {
+    const app = scheduled(
+      entry({ name: "india", cron: "30 2 * * *", timezone: "Asia/Kolkata" }),
+      entry({ name: "utc", cron: "5 0 * * *", timezone: "UTC" }),
+      entry({ name: "local", cron: "*/15 * * * *" }),
+    );
+    const { application } = await app.open({ redisUrl: "redis://127.0.0.1:1/0" });
+    const states = await application.schedule();
+    expect(states.map(({ name, cron, timezone, last }) => [name, cron, timezone, last])).toEqual([
+      ["india", "30 2 * * *", "Asia/Kolkata", undefined],
+      ["utc", "5 0 * * *", "UTC", undefined],
+      ["local", "*/15 * * * *", undefined, undefined],
+    ]);
+    const [india, utc, local] = states.map(({ next }) => next);
+    expect(india?.map((time) => time.slice(11))).toEqual(Array(3).fill("21:00:00.000Z"));
+    expect(utc?.map((time) => time.slice(11))).toEqual(Array(3).fill("00:05:00.000Z"));
+    for (const next of [india, utc, local]) {
+      expect(next).toEqual(next?.toSorted());
+      expect(Date.parse(next?.[0] ?? "")).toBeGreaterThan(Date.now());
+      expect(new Set(next).size).toBe(3);
+    }
+    expect(Date.parse(local?.[2] ?? "") - Date.parse(local?.[0] ?? "")).toBe(30 * 60_000);
+    expect(Date.parse(utc?.[1] ?? "") - Date.parse(utc?.[0] ?? "")).toBe(DAY);
+  });
+});

@@ -1,0 +1,53 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+/** `nobody` on Linux. */
+const NOBODY = 65_534;
+const DIST = fileURLToPath(new URL("../../dist", import.meta.url));
+
+function prefix(): string[] {
+  if (process.getuid?.() !== 0) return [];
+  return ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"];
+}
+
+/** Whether something can be run as a user who is not root: this one, or one that root can become. */
+export function plainUserAvailable(): boolean {
+  if (process.platform !== "linux") return false;
+  const words = [...prefix(), process.execPath, "-e", `require("fs").readdirSync(${JSON.stringify(DIST)})`];
+  return existsSync("/proc/self") && spawnSync(words[0] ?? "", words.slice(1)).status === 0;
+}
+
+/** Whether the tests run as root, who may become somebody else. */
+export const isRoot = process.getuid?.() === 0;
+
+/**
+ * Runs a module as a user who is not root, with the built hands at `dist` in scope, and gives back what it
+ * passes to `answer`. `facts` come in as a value of that name.
+ */
+export function asPlainUser(program: string, facts: object = {}): unknown {
+  const source = `
+    const dist = ${JSON.stringify(`${DIST}/src/`)};
+    const facts = ${JSON.stringify(facts)};
+    const answer = (value) => console.log(JSON.stringify(value ?? null));
+    const signal = new AbortController().signal;
+    const { systemClock: clock } = await import(dist + "system/clock.js");
+    const { Files } = await import(dist + "system/files.js");
+    const { Locks } = await import(dist + "system/locks.js");
+    const { Processes } = await import(dist + "system/processes.js");
+    const { readProcess } = await import(dist + "system/proc.js");
+    const presumed = { pids: new Set(), paths: new Set() };
+    const common = { root: facts.root ?? "/var/empty", mode: "apply", clock, signal, presumed };
+    const handsOn = (root) => {
+      const files = new Files({ ...common, root, preserve: [], limit: 1000 });
+      return {
+        files,
+        processes: new Processes({ ...common, root, services: [], files }),
+        locks: new Locks(files, root, presumed),
+      };
+    };
+    const all = async (found) => { const list = []; for await (const one of found) list.push(one); return list; };
+    ${program}`;
+  const [command = "", ...words] = [...prefix(), process.execPath, "--input-type=module", "-e", source];
+  return JSON.parse(execFileSync(command, words, { cwd: "/", encoding: "utf8", timeout: 20_000 }));
+}
