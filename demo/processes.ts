@@ -9,7 +9,9 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return systemCodeOf(error) === "EPERM";
   }
-  return stateOf(pid) !== "Z";
+  const state = stateOf(pid);
+  const isGoneSince = state === undefined && process.platform === "linux";
+  return !isGoneSince && state !== "Z" && state !== "X";
 }
 
 /** Field 3 of /proc/<pid>/stat; the name before it may hold spaces and parentheses. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { RunReport, RunView } from "../../src/index.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { LittleApp } from "../support/little-app.ts";
-import { isAlive } from "../support/processes.ts";
+import { isAlive, waitUntil } from "../support/processes.ts";
 import { sharedRedis, useRedis } from "../support/redis.ts";
 
 const { server } = sharedRedis();
@@ -128,6 +128,10 @@ describe.each([
     const run = await application.start("shutdown", { inline });
     const reporting = run.report((view) => void views.push(structuredClone(view)));
     await service.wasAsked();
+    const waits = () =>
+      views.flatMap(({ stages }) => stages.flat()).map(({ progress }) => progress?.waitingFor);
+    const isToldOf = () => waits().some((what) => what?.startsWith(`crawler (pid ${service.pid})`));
+    await waitUntil(isToldOf, "the view to say what the run waits for");
     expect(left(app, "stale.lock", "logs/app.log.1")).toEqual(["stale.lock", "logs/app.log.1"]);
     service.letGo();
     expect((await reporting).verdict).toBe("done");
@@ -142,10 +146,6 @@ describe.each([
         if (index > 0 && hasBegun) expect(ended[index - 1]).toBe(true);
       }
     }
-    const waits = views.flatMap(({ stages }) => stages.flat()).map(({ progress }) => progress?.waitingFor);
-    expect(waits.filter((what) => what?.startsWith(`crawler (pid ${service.pid})`)).length).toBeGreaterThan(
-      0,
-    );
   });
 
   test("says partial when a service outlives its grace and is left alone", async () => {

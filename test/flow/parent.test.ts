@@ -15,6 +15,12 @@ const left = ({ root }: LittleApp, ...paths: string[]) =>
   paths.filter((path) => existsSync(join(root, path)));
 const outline = ({ jobs }: RunReport) => jobs.map(({ job, host, status }) => `${job} on ${host}: ${status}`);
 
+/** A stage must be longer than the graces of its services. */
+const shortDeadline = {
+  services: [{ name: "crawler", pidFiles: "pids/crawler.pid", matches: "crawler-service", grace: "1s" }],
+  stageDeadline: "2s",
+};
+
 const UNDISTURBED = [
   "stop-services on here: done",
   "clean-session-locks on here: done",
@@ -210,7 +216,7 @@ describe("many hosts", () => {
   });
 
   test("one whose worker was killed is given up at the deadline of the stage, and does nothing later", async () => {
-    const config = { stageDeadline: "1500ms" };
+    const config = shortDeadline;
     const app = littleApp({ config });
     const there = littleApp({ name: app.name, config });
     const service = await there.startService();
@@ -241,25 +247,25 @@ describe("many hosts", () => {
     expect(await application.report(run.id)).toEqual(report);
   });
 
-  test("one that is alive and slow is given up too, and its next jobs are not begun", async () => {
-    const config = { stageDeadline: "1s" };
+  test("one whose worker hangs is given up too, and its next jobs are not begun", async () => {
+    const config = shortDeadline;
     const app = littleApp({ config });
     const there = littleApp({ name: app.name, config });
     const service = await there.startService();
-    await (await there.open({ host: "there" })).application.startWorker();
+    const worker = await there.startWorker({ host: "there" });
     const { application } = await app.open();
 
     const run = await application.start("shutdown", { hosts: ["here", "there"] });
+    await service.wasAsked();
+    worker.signal("SIGSTOP");
     const report = await run.report();
 
     expect(report).toMatchObject({ verdict: "partial", unreachable: [] });
     const missing = report.jobs.filter(({ host }) => host === "there");
-    expect(missing.map(({ reason }) => reason)).toEqual(Array(4).fill("not finished within 1s"));
-    service.letGo();
-    await waitUntil(
-      async () => (await app.queue("host-there").getJobCounts("active")).active === 0,
-      "the slow job to end",
-    );
+    expect(missing.map(({ reason }) => reason)).toEqual(Array(4).fill("not finished within 2s"));
+    worker.signal("SIGCONT");
+    const slow = await app.queue("host-there").getJob(`${run.id}.0.stop-services.there`);
+    await waitUntil(async () => (await slow?.getState()) === "completed", "the slow job to end");
     expect(left(there, "stale.lock", "logs/app.log.1")).toEqual(["stale.lock", "logs/app.log.1"]);
     expect(await application.report(run.id)).toEqual(report);
   });

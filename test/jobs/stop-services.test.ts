@@ -38,8 +38,10 @@ async function start(app: App, service: string, program = LOGGING(service), pidF
 /** A worker with a pool child, and the pid of that. */
 async function startWithChild(app: App, then?: string): Promise<LongLived & { childPid: number }> {
   const one = await start(app, "worker", WITH_CHILD(then));
-  await waitUntil(() => existsSync(join(app.root, "child.pid")), "the pool child");
-  return { ...one, childPid: Number(readFileSync(join(app.root, "child.pid"), "utf8")) };
+  const file = join(app.root, "child.pid");
+  const childPid = () => (existsSync(file) ? Number(readFileSync(file, "utf8")) : 0); // empty while it is written
+  await waitUntil(() => childPid() > 0, "the pool child");
+  return { ...one, childPid: childPid() };
 }
 
 const signalsIn = (app: App) => readFileSync(join(app.root, "signals.log"), "utf8").trim().split("\n");

@@ -5,6 +5,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { waitUntil } from "../../demo/processes.ts";
 import { commandLineOf, processesWith } from "./process-table.ts";
 import { MARK, runDirectory } from "./run.ts";
 
@@ -21,7 +22,10 @@ export async function setup(): Promise<void> {
 export async function teardown(): Promise<void> {
   const id = process.env[MARK];
   if (id === undefined) return;
-  const processes = processesWith(MARK, id).filter((pid) => pid !== process.pid && !isOfVitest(pid));
+  const left = () => processesWith(MARK, id).filter((pid) => pid !== process.pid && !isOfVitest(pid));
+  // a grandchild that was killed with its group is nobody's to await: the kernel may still be at it
+  await waitUntil(() => left().length === 0, "the last processes to end", 1_000).catch(() => undefined);
+  const processes = left();
   const leaked = processes.map((pid) => `process ${pid}: ${commandLineOf(pid)}`);
   for (const pid of processes) process.kill(pid, "SIGKILL");
   for (const name of await readdir(runDirectory(id)))

@@ -58,6 +58,12 @@ test.each([
   expect(() => directoriesOf(root).reach(`${path}/name`)).toThrow(DirectoryChanged);
 });
 
+test("a link is not even opened", () => {
+  const root = temporaryDirectory();
+  symlinkSync("/usr", join(root, "link"));
+  expect(() => directoriesOf(root).hold("link")).toThrow("it is a symbolic link");
+});
+
 test.each([
   {
     happens: "is moved away",
