@@ -1,4 +1,6 @@
 import { SafeShutdownError } from "../errors.ts";
+import type { Application } from "../flow/application.ts";
+import { withoutReport } from "../flow/run.ts";
 import { renderReport } from "../report/text.ts";
 import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
@@ -6,24 +8,35 @@ import { describeRun } from "./status.ts";
 
 /** `runs`: the history, newest first; `runs <id>`: one report, as it was printed when the run ended. */
 export function showRuns(invocation: Invocation): Promise<number> {
-  const { args, terminal, options } = invocation;
+  const { args, terminal } = invocation;
   const [id] = args;
   return withApplication(invocation, async (application) => {
-    if (id === undefined) {
-      const runs = await application.runs(50);
-      terminal.printJson({ version: 1, runs });
-      terminal.print(runs.length === 0 ? "no runs are known" : runs.map(describeRun).join("\n"));
-      return 0;
-    }
-    const report = await application.report(id);
-    if (report === undefined) {
-      throw new SafeShutdownError(
-        "usage",
-        `no finished run ${JSON.stringify(id)} is known; see safe-shutdown runs`,
-      );
-    }
-    terminal.printJson(report);
-    terminal.print(renderReport(report, { palette: terminal.out, verbose: options.verbose === true }));
+    if (id !== undefined) return showRun(id, application, invocation);
+    const runs = await application.runs(50);
+    terminal.printJson({ version: 1, runs });
+    terminal.print(runs.length === 0 ? "no runs are known" : runs.map(describeRun).join("\n"));
     return 0;
   });
+}
+
+async function showRun(
+  id: string,
+  application: Application,
+  { terminal, options }: Invocation,
+): Promise<number> {
+  const run = await application.stateOf(id);
+  switch (run.state) {
+    case "finished":
+      terminal.printJson(run.report);
+      terminal.print(renderReport(run.report, { palette: terminal.out, verbose: options.verbose === true }));
+      return 0;
+    case "running":
+      terminal.printJson({ version: 1, run: id, state: "running", stages: run.view.stages });
+      terminal.print(`${id} is going on; the same command again follows it`);
+      return 0;
+    case "unknown":
+      throw new SafeShutdownError("usage", `no run ${JSON.stringify(id)} is known; see safe-shutdown runs`);
+    case "broken":
+      throw withoutReport(id, run.reason);
+  }
 }

@@ -7,15 +7,17 @@ import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Mode, RunReport, System } from "../report/report.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
-import { QueueClient } from "./client.ts";
+import { QueueClient, type RunState } from "./client.ts";
 import type { RunSummary } from "./history.ts";
 import type { WorkerInfo } from "./hosts.ts";
 import { type Intent, intentSchema, newRunId, stagesOf } from "./intent.ts";
+import { findWorker, startOwnWorker } from "./own-worker.ts";
 import { lifetimeOf } from "./queues.ts";
 import { InlineRun, QueueRun, type Run } from "./run.ts";
 import { runJob } from "./run-job.ts";
 import { type ScheduleState, scheduleStates } from "./schedule.ts";
-import { MaintenanceWorker } from "./worker.ts";
+import { Trouble } from "./trouble.ts";
+import type { MaintenanceWorker } from "./worker.ts";
 
 export interface StartOptions {
   /** `plan` shows what would be done and touches nothing. Default: `apply`. */
@@ -47,6 +49,7 @@ export class Application {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #version: string;
+  readonly #trouble: Trouble;
   #client: Promise<QueueClient> | undefined;
   #worker: Promise<MaintenanceWorker> | undefined;
 
@@ -55,6 +58,7 @@ export class Application {
     this.#log = log;
     this.#clock = clock;
     this.#version = version;
+    this.#trouble = new Trouble(clock, log, () => undefined);
   }
 
   /**
@@ -63,6 +67,12 @@ export class Application {
    * Throws `usage` for what no run can be, `refused`, or `redis-unreachable` for what needs the queue.
    */
   async start(flow: FlowName, options: StartOptions = {}): Promise<Run> {
+    if (options.inline === true && (options.detach === true || options.hosts === "all")) {
+      throw new SafeShutdownError(
+        "usage",
+        "--inline runs here and now: it goes with neither --detach nor --all-hosts",
+      );
+    }
     const client = options.inline === true ? undefined : await this.#clientUnlessAway();
     const intent = await this.#intentOf(flow, options, client);
     if (client === undefined) return this.#startInline(intent, options);
@@ -100,6 +110,11 @@ export class Application {
     return (await this.client()).report(run);
   }
 
+  /** Where a run stands: going on, finished, or ended without a report. */
+  async stateOf(run: string): Promise<RunState> {
+    return (await this.client()).stateOf(run);
+  }
+
   /** The live workers of all hosts. */
   async workers(): Promise<WorkerInfo[]> {
     return (await this.client()).workers();
@@ -128,25 +143,29 @@ export class Application {
     return system;
   }
 
-  /** Starts the maintenance worker of this host in this process. */
+  /**
+   * Starts a worker of this host in this process, once; `isCommand` says that it works only as long as a command
+   * takes, so that others do not count on it. Throws `refused`, `redis-unreachable`.
+   */
   startWorker(isCommand = false): Promise<MaintenanceWorker> {
-    this.#worker ??= MaintenanceWorker.start({
-      config: this.config,
-      clock: this.#clock,
-      log: this.#log,
-      info: {
-        host: this.config.host,
-        pid: process.pid,
-        id: randomBytes(3).toString("hex"),
-        version: this.#version,
-        fingerprint: this.config.fingerprint,
-        root: this.config.root,
-        since: new Date(this.#clock.now()).toISOString(),
+    const starting =
+      this.#worker ??
+      startOwnWorker(
+        {
+          config: this.config,
+          clock: this.#clock,
+          log: this.#log,
+          version: this.#version,
+          client: () => this.client(),
+          onError: (error) => this.#trouble.note(error),
+        },
         isCommand,
-      },
-      onError: (error) => this.#log.warn({ error: error.message }, "trouble with the queue"),
+      );
+    this.#worker = starting;
+    starting.catch(() => {
+      if (this.#worker === starting) this.#worker = undefined;
     });
-    return this.#worker;
+    return starting;
   }
 
   /** Tells others at once that this process does not work any more. */
@@ -176,8 +195,11 @@ export class Application {
 
   async #intentOf(flow: FlowName, options: StartOptions, client: QueueClient | undefined): Promise<Intent> {
     const { mode = "apply", jobs, hosts = [this.config.host], force = false, keepRedis = false } = options;
+    if (hosts === "all" && client === undefined) {
+      throw new SafeShutdownError("redis-unreachable", "all hosts are known only through the queue's Redis");
+    }
     const live = hosts === "all" && client !== undefined ? await client.workers() : [];
-    const all = [this.config.host, ...live.map(({ host }) => host)];
+    const all = [this.config.host, ...live.filter(({ isCommand }) => !isCommand).map(({ host }) => host)];
     const { data, error } = intentSchema.safeParse({
       version: 1,
       flow,
@@ -191,30 +213,16 @@ export class Application {
     return data;
   }
 
-  /** A worker of this host that looks after another directory would stop the wrong application. */
   async #ensureWorker(client: QueueClient, detach: boolean): Promise<void> {
     if (this.#worker !== undefined) return;
-    const { app, host, root, fingerprint } = this.config;
-    const worker = (await client.workers()).find((one) => one.host === host);
-    if (worker === undefined) {
-      if (!detach) await this.startWorker(true);
-      else
-        throw new SafeShutdownError(
-          "refused",
-          "--detach needs a live worker here: start `safe-shutdown worker`",
-        );
-    } else if (worker.root !== root) {
+    const worker = findWorker(this.config, await client.workers(), this.#log);
+    if (detach && (worker === undefined || worker.isCommand)) {
       throw new SafeShutdownError(
         "refused",
-        `the worker of ${app} on ${host} (pid ${worker.pid}) looks after ${worker.root}, not ${root}: ` +
-          "give one of them another `app` name, or use --inline",
-      );
-    } else if (worker.fingerprint !== fingerprint) {
-      this.#log.warn(
-        { pid: worker.pid },
-        "the live worker has another config than this command: its own counts",
+        "--detach needs a live worker here: start `safe-shutdown worker`",
       );
     }
+    if (worker === undefined) await this.startWorker(true);
   }
 
   async #clientUnlessAway(): Promise<QueueClient | undefined> {

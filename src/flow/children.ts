@@ -6,20 +6,24 @@ import type { PlannedTask } from "./intent.ts";
 import { CHILD_OPTIONS, type Queues, queueOf } from "./queues.ts";
 
 /**
- * Adds the children of a stage that the parent does not know yet. A known one is never added again: BullMQ would
- * put a failed child back among those the parent waits for, and it would wait for ever.
+ * The tasks of a stage that the parent has no child for yet. A known one must never be added again: BullMQ would put
+ * a failed child back among those the parent waits for, and it would wait for ever.
  */
-export async function ensureChildren(
+export async function unknownTo(parent: Job, stage: readonly PlannedTask[]): Promise<PlannedTask[]> {
+  const { processed = {}, unprocessed = [], ignored = {}, failed = [] } = await parent.getDependencies();
+  const names = [...Object.keys(processed), ...unprocessed, ...Object.keys(ignored), ...failed];
+  const known = new Set(names.map(idOfKey));
+  return stage.filter(({ id, skip }) => skip === undefined && !known.has(id));
+}
+
+/** Adds children for tasks that the parent has none for, except on hosts that were given up. */
+export async function addChildren(
   queues: Queues,
   parent: Job,
-  stage: readonly PlannedTask[],
+  tasks: readonly PlannedTask[],
   givenUp: GivenUp,
 ): Promise<void> {
-  const known = await knownChildren(parent);
-  const missing = stage.filter(
-    ({ id, task, skip }) =>
-      skip === undefined && !known.has(id) && reasonGivenUp(givenUp, task.host) === undefined,
-  );
+  const missing = tasks.filter(({ task }) => reasonGivenUp(givenUp, task.host) === undefined);
   await queues.flow.addBulk(
     missing.map(({ id, task }) => ({
       name: task.job,
@@ -69,13 +73,6 @@ export async function waitedForBy(parent: Job): Promise<ReadonlySet<string>> {
 export function idOf(job: Job): string {
   if (job.id === undefined) throw new Error(`a ${job.name} job without an id`);
   return job.id;
-}
-
-async function knownChildren(parent: Job): Promise<ReadonlySet<string>> {
-  const { processed = {}, unprocessed = [], ignored = {}, failed = [] } = await parent.getDependencies();
-  return new Set(
-    [...Object.keys(processed), ...unprocessed, ...Object.keys(ignored), ...failed].map(idOfKey),
-  );
 }
 
 /** A dependency is named `prefix:queue:id`, and our ids hold no colon. */

@@ -6,7 +6,7 @@ import type { Progress } from "../report/job-reporter.ts";
 import type { RunReport } from "../report/report.ts";
 import { type Clock, settlesWithin } from "../system/clock.ts";
 import { connectRedis } from "../system/redis-connection.ts";
-import { requestCancel } from "./cancel.ts";
+import { isCancelled, requestCancel } from "./cancel.ts";
 import { listRuns, loadReport, type RunSummary } from "./history.ts";
 import { liveWorkers, type WorkerInfo } from "./hosts.ts";
 import { type Intent, intentSchema, kindOf, newRunId, type PlannedTask, stagesOf } from "./intent.ts";
@@ -18,7 +18,8 @@ export type RunState =
   | { readonly state: "running"; readonly view: RunView }
   | { readonly state: "finished"; readonly report: RunReport }
   /** It ended without a report: `reason` says why. */
-  | { readonly state: "broken"; readonly reason: string };
+  | { readonly state: "broken"; readonly reason: string }
+  | { readonly state: "unknown" };
 
 /** Asks for runs, and reads of them, over one connection that does not reconnect. */
 export class QueueClient {
@@ -41,8 +42,8 @@ export class QueueClient {
   }
 
   /**
-   * Starts a run, or attaches to one of the same kind that is going on. One that was left behind long ago, its
-   * worker killed and nobody there to take over, does not count: what it was asked for is too old to be done.
+   * Starts a run, or attaches to one of the same kind that is going on. Neither one that was cancelled counts, nor
+   * one left behind long ago, its worker killed and nobody there to take over: what it asks for is too old to be done.
    */
   async submit(intent: Intent, lifetimeMs: number): Promise<{ run: string; attached: boolean }> {
     const proposed = newRunId(this.#clock.now(), randomBytes(3).toString("hex"));
@@ -54,7 +55,7 @@ export class QueueClient {
         deduplication: { id: kind },
       });
     let run = (await add()).id ?? proposed;
-    if (run !== proposed && (await this.#isLeftBehind(run, lifetimeMs))) {
+    if (run !== proposed && (await this.#isOver(run, lifetimeMs))) {
       await requestCancel(this.#queues, run, this.#clock);
       await this.#queues.runs.removeDeduplicationKey(kind);
       run = (await add()).id ?? proposed;
@@ -72,13 +73,14 @@ export class QueueClient {
     }
     const report = await loadReport(this.#queues, run);
     if (report !== undefined) return { state: "finished", report };
-    return { state: "broken", reason: parent?.failedReason ?? `Redis knows no run ${run}` };
+    if (parent === undefined) return { state: "unknown" };
+    return { state: "broken", reason: parent.failedReason ?? "it has none" };
   }
 
   async cancel(run: string): Promise<void> {
     const { state } = await this.stateOf(run);
     if (state === "running") return requestCancel(this.#queues, run, this.#clock);
-    const why = state === "finished" ? "it has ended" : "there is no such run";
+    const why = state === "unknown" ? "there is no such run" : "it has ended";
     throw new SafeShutdownError("usage", `${run} cannot be cancelled: ${why}; see safe-shutdown runs`);
   }
 
@@ -119,7 +121,8 @@ export class QueueClient {
     this.#redis.disconnect();
   }
 
-  async #isLeftBehind(run: string, lifetimeMs: number): Promise<boolean> {
+  async #isOver(run: string, lifetimeMs: number): Promise<boolean> {
+    if (await isCancelled(this.#queues, run)) return true;
     const parent = await this.#queues.runs.getJob(run);
     return parent === undefined || this.#clock.now() - parent.timestamp > lifetimeMs;
   }

@@ -25,7 +25,14 @@ export async function setDeadline(
   await queues.runs.add(
     DEADLINE,
     { run, stage: index },
-    { jobId: idFor(run, index), delay: deadlineMs, removeOnComplete: true, removeOnFail: true },
+    {
+      jobId: idFor(run, index),
+      delay: deadlineMs,
+      attempts: 10,
+      backoff: 5_000,
+      removeOnComplete: true,
+      removeOnFail: true,
+    },
   );
 }
 
@@ -71,10 +78,12 @@ async function letGo(queues: Queues, id: string, queueName: string): Promise<voi
     prefix: queues.prefix,
     skipVersionCheck: true,
   });
+  queue.on("error", () => undefined); // the commands below say it too
   try {
     const child = await Job.fromId(queue, id);
     await child?.removeChildDependency();
-    if ((await child?.getState()) !== "active") await child?.remove();
+    // one that has just begun is locked, and refuses; its result is then not waited for
+    await child?.remove().catch(() => undefined);
   } finally {
     await queue.close();
   }

@@ -8,16 +8,19 @@ export type RunSummary = Pick<
   "run" | "flow" | "mode" | "engine" | "verdict" | "startedAt" | "durationMs" | "hosts"
 >;
 
+/** Runs by hand, and those of the schedule, which would crowd them out. */
+const HISTORIES = [...flowNames, "scheduled"];
+
 /**
- * Keeps a report for 30 days, and the newest 200 of each flow. The first report of a run stays: a worker that
- * was killed after saving finds it and does not write another.
+ * Keeps a report for 30 days, and the newest 200 of each flow; those of the schedule count apart. The first report of
+ * a run stays: a worker that was killed after saving finds it and does not write another.
  */
-export async function saveReport(queues: Queues, report: RunReport): Promise<RunReport> {
+export async function saveReport(queues: Queues, report: RunReport, schedule?: string): Promise<RunReport> {
   const { redis } = queues;
   const key = reportKey(queues, report.run);
   const isFirst = await redis.set(key, JSON.stringify(report), "PX", HISTORY_MS, "NX");
   const kept = isFirst === null ? ((await loadReport(queues, report.run)) ?? report) : report;
-  const history = historyKey(queues, report.flow);
+  const history = historyKey(queues, schedule === undefined ? report.flow : "scheduled");
   const startedAtMs = Date.parse(kept.startedAt);
   await redis.zadd(history, startedAtMs, kept.run);
   await redis.zremrangebyscore(history, "-inf", startedAtMs - HISTORY_MS);
@@ -42,7 +45,7 @@ export async function loadReport(queues: Queues, run: string): Promise<RunReport
 export async function listRuns(queues: Queues, count: number): Promise<RunSummary[]> {
   const { redis } = queues;
   const lists = await Promise.all(
-    flowNames.map((flow) => redis.zrange(historyKey(queues, flow), "0", String(count - 1), "REV")),
+    HISTORIES.map((name) => redis.zrange(historyKey(queues, name), "0", String(count - 1), "REV")),
   );
   const runs = lists.flat();
   if (runs.length === 0) return [];
@@ -70,6 +73,6 @@ function reportKey(queues: Queues, run: string): string {
   return queues.key("report", run);
 }
 
-function historyKey(queues: Queues, flow: string): string {
-  return queues.key("history", flow);
+function historyKey(queues: Queues, name: string): string {
+  return queues.key("history", name);
 }

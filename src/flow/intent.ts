@@ -23,6 +23,8 @@ export const intentSchema = z
       .array(z.enum(jobNames as [JobName, ...JobName[]]))
       .min(1)
       .optional(),
+    /** The entry of the schedule that asks for it. */
+    schedule: host.optional(),
     hosts: z.array(host).min(1).max(10_000).refine(isUnique, { error: "expected each host once" }),
     ...switches,
   })
@@ -63,11 +65,13 @@ export interface PlannedTask {
 
 /** The stages of a run. The ids are the same however often this is asked. */
 export function stagesOf(run: string, intent: Intent): PlannedTask[][] {
-  return flows[intent.flow].map((names, stage) =>
-    names
-      .filter((name) => intent.jobs === undefined || intent.jobs.includes(name))
-      .flatMap((name) => tasksOf(run, intent, stage, name)),
-  );
+  return flows[intent.flow]
+    .map((names, stage) =>
+      names
+        .filter((name) => intent.jobs === undefined || intent.jobs.includes(name))
+        .flatMap((name) => tasksOf(run, intent, stage, name)),
+    )
+    .filter((tasks) => tasks.length > 0);
 }
 
 function tasksOf(run: string, intent: Intent, stage: number, job: JobName): PlannedTask[] {

@@ -4,7 +4,7 @@ import { assemble } from "../report/assemble.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import { isCancelled } from "./cancel.ts";
-import { collectResults, ensureChildren, idOf } from "./children.ts";
+import { addChildren, collectResults, idOf, unknownTo } from "./children.ts";
 import { clearDeadline, setDeadline } from "./deadline.ts";
 import { givenUpOf, giveUp, UNREACHABLE } from "./given-up.ts";
 import { saveReport } from "./history.ts";
@@ -34,12 +34,17 @@ export async function runParent(
   const stages = stagesOf(run, intent);
   for (const stage of stages) {
     if (await isCancelled(queues, run)) break;
-    await giveUpUnreachable(queues, run, stage);
-    await setDeadline(queues, run, stage, config.stageDeadlineMs);
-    await ensureChildren(queues, parent, stage, await givenUpOf(queues, run));
+    const pending = await unknownTo(parent, stage);
+    if (pending.length > 0) {
+      await giveUpUnreachable(queues, run, pending);
+      await setDeadline(queues, run, stage, config.stageDeadlineMs);
+      await addChildren(queues, parent, pending, await givenUpOf(queues, run));
+    }
     if (await parent.moveToWaitingChildren(token)) throw new WaitingChildrenError();
     await clearDeadline(queues, run, stage);
   }
+  // children of a stage that was begun before the run was cancelled: they end soon, and a parent must not end first
+  if (await parent.moveToWaitingChildren(token)) throw new WaitingChildrenError();
 
   const givenUp = await givenUpOf(queues, run);
   const cancelled = await isCancelled(queues, run);
@@ -60,7 +65,7 @@ export async function runParent(
     },
     results,
   );
-  return saveReport(queues, report);
+  return saveReport(queues, report, intent.schedule);
 }
 
 async function giveUpUnreachable(queues: Queues, run: string, stage: readonly PlannedTask[]): Promise<void> {

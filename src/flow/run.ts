@@ -1,6 +1,7 @@
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
+import { isConnectionLoss } from "../system/redis-connection.ts";
 import type { QueueClient } from "./client.ts";
 import { type InlineOptions, runInline } from "./inline.ts";
 import type { Intent } from "./intent.ts";
@@ -57,12 +58,8 @@ export class QueueRun implements Run {
     for (;;) {
       const state = await this.#patiently(async () => (await this.#options.client()).stateOf(this.id));
       if (state.state === "finished") return state.report;
-      if (state.state === "broken") {
-        throw new SafeShutdownError(
-          "unexpected",
-          `the run ${this.id} ended without a report: ${state.reason}`,
-        );
-      }
+      if (state.state === "unknown") throw withoutReport(this.id, "Redis has forgotten it");
+      if (state.state === "broken") throw withoutReport(this.id, state.reason);
       onView(state.view);
       const nowMs = clock.now();
       if (nowMs - checkedAtMs >= WORKER_CHECK_MS) {
@@ -85,13 +82,19 @@ export class QueueRun implements Run {
       try {
         return await ask();
       } catch (error) {
-        if (error instanceof SafeShutdownError && error.code !== "redis-unreachable") throw error;
+        if (!isConnectionLoss(error)) throw error;
         if (clock.now() - startedAtMs > PATIENCE_MS) throw lost(this.id, error);
         await clock.sleep(RECONNECT_MS);
         await reconnect().catch(() => undefined); // the next question says why
       }
     }
   }
+}
+
+/** What became of a run that has no report. */
+export function withoutReport(run: string, reason: string): SafeShutdownError {
+  const code = reason.startsWith("refused:") ? "refused" : "unexpected";
+  return new SafeShutdownError(code, `${run} ended without a report: ${reason}`);
 }
 
 function lost(run: string, error: unknown): SafeShutdownError {

@@ -5,7 +5,7 @@ import { messageOf } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import { loadReport } from "./history.ts";
-import { liveHosts } from "./hosts.ts";
+import { liveWorkers } from "./hosts.ts";
 import { type Intent, intentSchema } from "./intent.ts";
 import { PARENT_OPTIONS, type Queues } from "./queues.ts";
 
@@ -15,9 +15,11 @@ import { PARENT_OPTIONS, type Queues } from "./queues.ts";
  * handled, so that a slot nobody was up for is made up, once.
  */
 
-/** How far back a missed slot is looked for. */
-const LOOK_BACK_MS = 7 * 86_400_000;
-const MINUTE_MS = 60_000;
+/** How far back a missed slot is looked for, and in which steps: an expression of six fields begins with seconds. */
+const LOOK_BACK = {
+  minutes: { stepMs: 60_000, backMs: 7 * 86_400_000 },
+  seconds: { stepMs: 1_000, backMs: 86_400_000 },
+};
 
 /** node-cron's own log lines say nothing that ours do not. */
 const SILENT: Logger = { info() {}, warn() {}, error() {}, debug() {} };
@@ -95,12 +97,14 @@ async function fire(
   slot: Date,
   { config, queues, log }: ScheduleOptions,
 ): Promise<void> {
-  const hosts = [...new Set([config.host, ...(await liveHosts(queues))])].toSorted();
+  const others = (await liveWorkers(queues)).filter(({ isCommand }) => !isCommand);
+  const hosts = [...new Set([config.host, ...others.map(({ host }) => host)])].toSorted();
   const intent: Intent = intentSchema.parse({
     version: 1,
     flow: entry.flow,
     mode: "apply",
     ...(entry.jobs !== undefined && { jobs: entry.jobs }),
+    schedule: entry.name,
     hosts,
     force: false,
     keepRedis: false,
@@ -119,14 +123,17 @@ async function fire(
 /** The first time an entry is seen, nothing was missed: its past starts now. */
 async function makeUp(entry: ScheduleEntry, task: ScheduledTask, options: ScheduleOptions): Promise<void> {
   const { queues, clock } = options;
+  const { stepMs, backMs } =
+    entry.cron.trim().split(/\s+/).length > 5 ? LOOK_BACK.seconds : LOOK_BACK.minutes;
   const nowMs = clock.now();
+  const newestMs = Math.floor(nowMs / stepMs) * stepMs;
   const handledMs = await lastSlotMs(entry, queues);
   if (handledMs === undefined) {
-    await queues.redis.zadd(slotsKey(queues), "NX", Math.floor(nowMs / MINUTE_MS) * MINUTE_MS, entry.name);
+    await queues.redis.zadd(slotsKey(queues), "NX", newestMs, entry.name);
     return;
   }
-  const earliestMs = Math.max(handledMs + 1, nowMs - LOOK_BACK_MS);
-  for (let ms = Math.floor(nowMs / MINUTE_MS) * MINUTE_MS; ms >= earliestMs; ms -= MINUTE_MS) {
+  const earliestMs = Math.max(handledMs + 1, nowMs - backMs);
+  for (let ms = newestMs; ms >= earliestMs; ms -= stepMs) {
     if (task.match(new Date(ms))) return fire(entry, new Date(ms), options);
   }
 }

@@ -192,7 +192,7 @@ export class MaintenanceWorker {
         job.updateProgress(progress).catch(() => undefined);
       });
       const result = await runJob(task, { config, clock, log, signal: stopped, onProgress });
-      await job.updateProgress({ totals: result.report.totals });
+      await job.updateProgress({ totals: result.report.totals }).catch(() => undefined);
       return result;
     } catch (error) {
       if (!(stopped.reason instanceof Interrupted)) throw error;

@@ -72,3 +72,13 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
     clearTimeout(timer);
   }
 }
+
+/** What ioredis says in many words when the connection is gone, or is not there yet. */
+const LOSS =
+  /Connection is closed|Stream isn't writeable|Command timed out|max retries|ECONN|EPIPE|ETIMEDOUT|^LOADING/i;
+
+/** Whether an error means that Redis was lost, and may come back. */
+export function isConnectionLoss(error: unknown): boolean {
+  if (error instanceof SafeShutdownError) return error.code === "redis-unreachable";
+  return LOSS.test(messageOf(error));
+}

@@ -209,7 +209,7 @@ describe("without Redis", () => {
     const app = littleApp();
     const { application } = await app.open({ redisUrl: NOBODY_LISTENS });
 
-    const run = await application.start("shutdown", { hosts: "all" });
+    const run = await application.start("shutdown");
     const report = await run.report();
 
     expect(run.engine).toBe("inline");
@@ -229,6 +229,7 @@ describe("without Redis", () => {
 
     await expect(application.start("clean", { detach: true })).rejects.toEqual(unreachable);
     await expect(application.start("clean", { hosts: ["other"] })).rejects.toEqual(unreachable);
+    await expect(application.start("clean", { hosts: "all" })).rejects.toEqual(unreachable);
     await expect(application.runs()).rejects.toEqual(unreachable);
     await expect(application.report("run-x")).rejects.toEqual(unreachable);
     await expect(application.cancel("run-x")).rejects.toEqual(unreachable);

@@ -118,7 +118,7 @@ describe("a worker", () => {
     const app = new LittleApp({ redisUrl: redis.url });
     const worker = await app.startWorker();
     await redis.kill();
-    await worker.stderr.waitFor(/trouble with the queue/);
+    await worker.stderr.waitFor(/trouble with Redis/);
     await redis.start();
     const { application } = await app.open();
     await waitUntil(async () => (await application.workers()).length === 1, "the worker to be back", 15_000);
