@@ -15,7 +15,7 @@ export interface JobContext {
   readonly processes: Processes;
   readonly locks: Locks;
   readonly redis: Keyspace;
-  readonly tasks: CeleryTasks;
+  readonly celery: CeleryTasks;
   readonly clock: Clock;
   readonly report: JobReporter;
   readonly log: Log;

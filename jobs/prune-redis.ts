@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { PruneRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
+import { SafeShutdownError } from "../src/errors.ts";
 import type { KeepReason } from "../src/system/keyspace.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
@@ -10,9 +11,25 @@ export const pruneRedis = defineJob({
   runsOn: "one host",
   input: z.strictObject({}),
   async run(_input, context) {
-    for (const rule of context.config.redis.prune) await prune(rule, context);
+    const { config, report } = context;
+    let away: SafeShutdownError | undefined;
+    for (const rule of config.redis.prune) away = (await pruneIfThere(rule, context)) ?? away;
+    if (away === undefined) return;
+    if (report.isEmpty) throw away;
+    report.incomplete(away.message);
   },
 });
+
+/** A server that is away keeps nobody from pruning another one: answers the error. */
+async function pruneIfThere(rule: PruneRule, context: JobContext): Promise<SafeShutdownError | undefined> {
+  try {
+    await prune(rule, context);
+    return undefined;
+  } catch (error) {
+    if (error instanceof SafeShutdownError && error.code === "redis-unreachable") return error;
+    throw error;
+  }
+}
 
 /** One rule, page by page. Its keys are counted as they go: one item per reason, not per key. */
 async function prune(rule: PruneRule, { redis, report }: JobContext): Promise<void> {

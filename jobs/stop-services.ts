@@ -20,8 +20,8 @@ export const stopServices = defineJob({
 });
 
 /** What killed workers had reserved is not lost, but nobody sees it for a while: better said. */
-async function tellReserved({ tasks, report }: JobContext): Promise<void> {
-  const reserved = await tasks.unacknowledged();
+async function tellReserved({ celery, report }: JobContext): Promise<void> {
+  const reserved = await celery.unacknowledged();
   if (reserved === 0) return;
   const what = reserved === 1 ? "1 task that a worker had" : `${reserved} tasks that workers had`;
   report.kept("unacked", `${what} taken; Celery delivers again after its visibility timeout (default 1 h)`);

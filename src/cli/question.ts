@@ -22,7 +22,7 @@ export async function confirm(
   if (!terminal.isInteractive) {
     throw new SafeShutdownError(
       "refused",
-      `\`safe-shutdown ${flow}\` asks before it acts, and there is no terminal to ask on. ` +
+      `\`safe-shutdown ${flow}\` asks before it acts, and there is nobody to ask (no terminal, or --json). ` +
         "Say --yes to go ahead, --force to kill at once, or --dry-run to only look.",
     );
   }

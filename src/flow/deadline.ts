@@ -1,4 +1,4 @@
-import { Job, Queue } from "bullmq";
+import { Job } from "bullmq";
 import { z } from "zod";
 import { formatDuration } from "../config/duration.ts";
 import { waitedForBy } from "./children.ts";
@@ -73,12 +73,7 @@ export async function endStage(
 
 /** A child that has not begun is taken away, so that it does not run late; a running one is no longer waited for. */
 async function letGo(queues: Queues, id: string, queueName: string): Promise<void> {
-  const queue = new Queue(queueName, {
-    connection: queues.redis,
-    prefix: queues.prefix,
-    skipVersionCheck: true,
-  });
-  queue.on("error", () => undefined); // the commands below say it too
+  const queue = queues.open(queueName);
   try {
     const child = await Job.fromId(queue, id);
     await child?.removeChildDependency();

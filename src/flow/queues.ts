@@ -58,20 +58,26 @@ export class Queues {
   readonly redis: Redis;
   readonly runs: Queue;
   readonly flow: FlowProducer;
+  readonly #onError: (error: Error) => void;
 
   constructor(redis: Redis, app: string, onError: (error: Error) => void) {
     this.prefix = prefixOf(app);
     this.redis = redis;
-    const options: QueueOptions = {
-      prefix: this.prefix,
-      connection: redis,
-      skipVersionCheck: true,
-      streams: { events: { maxLen: 1_000 } },
-    };
-    this.runs = new Queue(RUNS, options);
-    this.flow = new FlowProducer(options);
-    this.runs.on("error", onError);
+    this.#onError = onError;
+    this.runs = this.open(RUNS);
+    this.flow = new FlowProducer(this.#options);
     this.flow.on("error", onError);
+  }
+
+  /** A queue of the app; opening it bounds its stream of events. The caller closes it. */
+  open(name: string): Queue {
+    const queue = new Queue(name, { ...this.#options, streams: { events: { maxLen: 1_000 } } });
+    queue.on("error", this.#onError);
+    return queue;
+  }
+
+  get #options(): QueueOptions {
+    return { prefix: this.prefix, connection: this.redis, skipVersionCheck: true };
   }
 
   /** The name of a key of ours beside BullMQ's own. */

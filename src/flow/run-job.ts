@@ -31,8 +31,15 @@ export async function runJob(task: Task, environment: JobEnvironment): Promise<J
   const { config, clock, log, signal, onProgress } = environment;
   const startedAtMs = clock.now();
   const report = new JobReporter(task.job, config.host, onProgress);
-  const { mode } = task;
-  const world = await openWorld({ config, mode, signal, clock, presumeStopped: presumptionOf(task) });
+  const { mode, keepRedis } = task;
+  const world = await openWorld({
+    config,
+    mode,
+    keepRedis,
+    signal,
+    clock,
+    presumeStopped: presumptionOf(task),
+  });
   try {
     await jobs[task.job].run({ force: task.force }, { config, ...world, report, log, signal });
     return report.finish(clock.now() - startedAtMs);

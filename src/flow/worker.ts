@@ -87,6 +87,7 @@ export class MaintenanceWorker {
     });
     redis.on("error", onError);
     const queues = new Queues(redis, config.app, onError);
+    await queues.open(queueOf(config.host)).close(); // bounds its stream
     await beat(queues, info, clock.now());
     const worker = new MaintenanceWorker(options, redis, queues);
     await Promise.all(worker.#workers.map((one) => one.waitUntilReady()));

@@ -31,7 +31,7 @@ export function renderReport(report: RunReport, options: TextOptions): string {
   if (report.unreachable.length > 0) {
     lines.push(palette.red(`Unreachable    ${report.unreachable.map(printable).join(", ")}`));
   }
-  if (report.nextSteps.length > 0 && report.mode === "apply") {
+  if (report.nextSteps.length > 0 && report.mode === "apply" && report.verdict === "done") {
     lines.push("", "Next steps", ...report.nextSteps.map((step) => `  ${printable(step)}`));
   }
   return `${lines.join("\n")}\n`;

@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import type { Redis } from "ioredis";
 import { z } from "zod";
 import { databaseOf } from "../config/redis-url.ts";
-import type { Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import { connectRedis } from "./redis-connection.ts";
 
@@ -33,22 +32,22 @@ const activeSchema = z.record(z.string(), z.array(z.object({ acknowledged: z.boo
 
 export class CeleryTasks {
   readonly #url: string;
-  readonly #mode: Mode;
+  readonly #mayAsk: boolean;
   readonly #clock: Clock;
 
-  /** `url` is the broker's Redis. */
-  constructor(url: string, mode: Mode, clock: Clock) {
+  /** `url` is the broker's Redis; asking leaves a question there for a moment, so a plan may not. */
+  constructor(url: string, mayAsk: boolean, clock: Clock) {
     this.#url = url;
-    this.#mode = mode;
+    this.#mayAsk = mayAsk;
     this.#clock = clock;
   }
 
   /**
    * What the worker with this main pid is executing; `undefined` when it does not answer within a second, when
-   * Redis cannot be reached, and in a plan, which sends nothing.
+   * Redis cannot be reached, and when it may not be asked.
    */
   async runningIn(pid: number): Promise<RunningTasks | undefined> {
-    if (this.#mode === "plan") return undefined;
+    if (!this.#mayAsk) return undefined;
     try {
       const redis = await connectRedis(this.#url);
       try {

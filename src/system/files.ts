@@ -139,9 +139,10 @@ export class Files {
       if (obstacle !== undefined) return { outcome: "changed", reason: obstacle };
       this.#requireRoomFor(files.length);
       let bytes = 0;
-      for (const file of files) {
+      for (const [index, file] of files.entries()) {
         const effect = this.remove(file);
-        if (!("bytes" in effect)) return effect;
+        if (!("bytes" in effect))
+          return { ...effect, reason: `${effect.reason}; ${index} files in it were removed` };
         bytes += effect.bytes;
       }
       if (this.#options.mode === "plan") return { outcome: "planned", bytes };

@@ -8,7 +8,7 @@ import type { Process, Processes, SignalEffect } from "./processes.ts";
 /** What stopping needs of the world. */
 export interface StoppingOptions {
   readonly processes: Processes;
-  readonly tasks: CeleryTasks;
+  readonly celery: CeleryTasks;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Is told, several times a second, who is waited for and how long. */
@@ -55,9 +55,9 @@ export async function kill(
   service: Service,
   options: StoppingOptions,
 ): Promise<Effect & { reason: string }> {
-  const { processes, tasks, onWait } = options;
+  const { processes, celery, onWait } = options;
   const worker = roots.find(isCeleryWorker);
-  const running = worker === undefined ? undefined : await tasks.runningIn(worker.pid);
+  const running = worker === undefined ? undefined : await celery.runningIn(worker.pid);
   const doomed = processes.treeOf(...roots);
   const amount = doomed.length === 1 ? "1 process" : `${doomed.length} processes`;
   const effects = doomed.map((process) => {

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { protectedKeysOf } from "../config/protected-keys.ts";
 import type { Mode } from "../report/report.ts";
 import { CeleryTasks } from "./celery-tasks.ts";
-import { type Clock, systemClock } from "./clock.ts";
+import type { Clock } from "./clock.ts";
 import { Files } from "./files.ts";
 import { Keyspace } from "./keyspace.ts";
 import { Locks } from "./locks.ts";
@@ -14,7 +14,7 @@ export interface World {
   readonly processes: Processes;
   readonly locks: Locks;
   readonly redis: Keyspace;
-  readonly tasks: CeleryTasks;
+  readonly celery: CeleryTasks;
   readonly clock: Clock;
   close(): Promise<void>;
 }
@@ -22,10 +22,12 @@ export interface World {
 export interface WorldOptions {
   readonly config: Config;
   readonly mode: Mode;
+  /** Redis is left alone: nothing is asked there either. */
+  readonly keepRedis: boolean;
   /** Take the services for stopped, as an earlier stage of this plan would have left them. */
   readonly presumeStopped: { readonly force: boolean } | undefined;
   readonly signal: AbortSignal;
-  readonly clock?: Clock;
+  readonly clock: Clock;
 }
 
 interface Presumed {
@@ -43,7 +45,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   return makeWorld(options, presumed);
 }
 
-function makeWorld({ config, mode, signal, clock = systemClock }: WorldOptions, presumed: Presumed): World {
+function makeWorld({ config, mode, keepRedis, signal, clock }: WorldOptions, presumed: Presumed): World {
   const { root, preserve, limits, services } = config;
   const files = new Files({ root, preserve, mode, limit: limits.files, clock, signal, presumed });
   const redis = new Keyspace({
@@ -58,7 +60,7 @@ function makeWorld({ config, mode, signal, clock = systemClock }: WorldOptions, 
     processes: new Processes({ root, services, files, mode, clock, signal, presumed }),
     locks: new Locks(files, root, presumed),
     redis,
-    tasks: new CeleryTasks(config.redis.url, mode, clock),
+    celery: new CeleryTasks(config.redis.url, mode === "apply" && !keepRedis, clock),
     clock,
     close: async () => {
       files.close();

@@ -14,7 +14,7 @@ describe.skipIf(!celeryAvailable())("what a real Celery worker is executing", ()
     const app = new CeleryApp({ root, redisUrl: server.url, taskSeconds: 5 });
     await app.startWorker();
     const pid = pidIn(root, "celery_worker.pid");
-    const tasks = new CeleryTasks(server.url, "apply", systemClock);
+    const tasks = new CeleryTasks(server.url, true, systemClock);
     expect(await tasks.runningIn(pid)).toEqual({ running: 0, unacknowledged: 0 });
 
     const redis = useClient(server.url);
@@ -33,15 +33,15 @@ describe.skipIf(!celeryAvailable())("what a real Celery worker is executing", ()
     const root = temporaryDirectory();
     await new CeleryApp({ root, redisUrl: server.url }).startWorker();
     const pid = pidIn(root, "celery_worker.pid");
-    expect(await new CeleryTasks(server.url, "apply", systemClock).runningIn(process.pid)).toBeUndefined();
-    expect(await new CeleryTasks(server.url, "plan", systemClock).runningIn(pid)).toBeUndefined();
+    expect(await new CeleryTasks(server.url, true, systemClock).runningIn(process.pid)).toBeUndefined();
+    expect(await new CeleryTasks(server.url, false, systemClock).runningIn(pid)).toBeUndefined();
   });
 });
 
 test("nothing is asked for long where no worker listens", async () => {
   const server = await useRedis();
   const startedAt = performance.now();
-  expect(await new CeleryTasks(server.url, "apply", systemClock).runningIn(1)).toBeUndefined();
+  expect(await new CeleryTasks(server.url, true, systemClock).runningIn(1)).toBeUndefined();
   expect(performance.now() - startedAt).toBeLessThan(900);
 });
 

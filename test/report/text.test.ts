@@ -77,10 +77,13 @@ Disk      1.0 GB of 4.0 GB free
 
 Totals    1 done (2.0 kB freed), 1 kept, 0 changed meanwhile, 1 failed
 Unreachable    h9
-
-Next steps
-  ./start.sh
 `);
+});
+
+test("what to do next is said when everything was done, and not before", () => {
+  const nextSteps = ["./start.sh"];
+  expect(render({ verdict: "done", nextSteps })).toContain("\nNext steps\n  ./start.sh\n");
+  expect(render({ verdict: "partial", nextSteps })).not.toContain("start.sh");
 });
 
 test("a dry run says that nothing was touched, what there is to do, and no next steps", () => {

@@ -37,7 +37,8 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
     const { mode = "apply", clock = systemClock, presumeStopped, onProgress } = options;
     const signal = options.signal ?? new AbortController().signal;
     const report = new JobReporter(name, "h1", (progress) => onProgress?.(progress.waitingFor));
-    const world = await openWorld({ config: loaded.config, mode, signal, clock, presumeStopped });
+    const { config } = loaded;
+    const world = await openWorld({ config, mode, keepRedis: false, signal, clock, presumeStopped });
     const log = { info: () => {}, warn: () => {} };
     const context = { config: loaded.config, ...world, report, log, signal };
     let error: unknown;
