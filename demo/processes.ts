@@ -58,6 +58,6 @@ export async function waitUntil(
   }
 }
 
-export function systemCodeOf(error: unknown): string | undefined {
+function systemCodeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;
 }

@@ -12,7 +12,7 @@ const LEFTOVERS_MS = 500;
  * `worker`: works until SIGTERM or SIGINT, then takes no new job, lets the current ones finish for the grace
  * period, and ends. A second signal ends it at once.
  */
-export async function work({ options }: Invocation): Promise<number> {
+export async function work({ options, terminal }: Invocation): Promise<number> {
   const signalled = nextSignal();
   const log = logOf(options, true);
   const { application } = await openApplication({ ...applicationOptions(options), log });
@@ -25,6 +25,7 @@ export async function work({ options }: Invocation): Promise<number> {
       { app, host, root, schedule: schedule.length, pid: process.pid },
       "the maintenance worker is up",
     );
+    terminal.printJson({ version: 1, app, host, root, pid: process.pid });
 
     const signal = await signalled;
     process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(1));

@@ -13,7 +13,7 @@ export interface Service {
   readonly strays: "report" | "stop";
 }
 
-export interface LockRule {
+interface LockRule {
   readonly patterns: readonly string[];
   readonly olderThanMs: number;
 }

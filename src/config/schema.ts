@@ -213,8 +213,6 @@ export const configFileSchema = z
 
 /** A config file after parsing: defaults filled in, durations in milliseconds. */
 export type ConfigFile = z.output<typeof configFileSchema>;
-/** A duration in milliseconds, or where in the application's config to find one. */
-export type DurationOrSetting = z.output<typeof durationOrSetting>;
 
 /** Parts of the schema, for checks that run on a file other parts of which are invalid. */
 export const configParts = {

@@ -12,7 +12,7 @@ export const HISTORY_MS = 30 * 86_400_000;
 /** How many finished runs of a flow are kept. */
 export const HISTORY_COUNT = 200;
 
-export function prefixOf(app: string): string {
+function prefixOf(app: string): string {
   return `{safe-shutdown-${app}}`;
 }
 

@@ -16,7 +16,7 @@ test("without a terminal and without --yes every destructive command refuses, na
   for (const words of ["", "shutdown", "stop", "clean", "clean prune-redis", "shutdown --json"]) {
     const { code, stdout, stderr } = await cli.run(words);
     expect(code, words).toBe(4);
-    expect(stderr).toMatch(/no terminal to ask on.*--yes.*--force.*--dry-run/);
+    expect(stderr).toMatch(/asks before it acts.*no terminal.*--yes.*--force.*--dry-run/);
     expect(stdout === "" || words.includes("--json")).toBe(true);
   }
 

@@ -34,7 +34,7 @@ describe("exit 2, wrong usage", () => {
     { words: "--yes --hosts a --all-hosts", says: /--hosts and --all-hosts exclude each other/ },
     { words: "--yes --inline --detach", says: /--inline and --detach exclude each other/ },
     { words: "--yes --hosts a,;b", says: /--hosts: expected host names separated by commas, got ";b"/ },
-    { words: "runs run-unknown", says: /no finished run "run-unknown" is known/ },
+    { words: "runs run-unknown", says: /no run "run-unknown" is known/ },
   ])("`$words`", async ({ words, says }) => {
     const result = await cliIn(await useApplication(), redis.server().url).run(`--json ${words}`);
     expect(result.code).toBe(2);

@@ -3,7 +3,7 @@ import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync } 
 import { join } from "node:path";
 
 /** One path as it stood; times in nanoseconds. Access times are left out: looking changes them. */
-export interface Entry {
+interface Entry {
   readonly type: "file" | "directory" | "link" | "other";
   readonly mode: number;
   readonly size: number;

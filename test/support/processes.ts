@@ -4,7 +4,7 @@ import { onTestFinished } from "vitest";
 import { killGroup } from "../../demo/processes.ts";
 
 export { ended, isAlive, waitUntil } from "../../demo/processes.ts";
-export { commandLineOf, killProcessesIn, processesIn, processesWith } from "./process-table.ts";
+export { commandLineOf, processesIn } from "./process-table.ts";
 
 export interface ProcessOptions {
   readonly command: string;

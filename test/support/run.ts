@@ -8,7 +8,7 @@ import { join } from "node:path";
  */
 export const MARK = "SAFE_SHUTDOWN_TEST";
 
-export function runId(): string {
+function runId(): string {
   const id = process.env[MARK];
   if (!id)
     throw new Error(`expected ${MARK} to be set: are the tests run by vitest with this project's config?`);
