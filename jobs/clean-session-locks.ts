@@ -16,10 +16,15 @@ export const cleanSessionLocks = defineJob({
         continue;
       }
       const ageMs = clock.now() - entry.modifiedAtMs;
-      const age = formatDuration(ageMs);
-      const reason = reasonToKeep(entry, ageMs, rule.olderThanMs, () => locks.holderOf(entry));
+      const why = (holderOf: () => Holder) => reasonToKeep(entry, ageMs, rule.olderThanMs, holderOf);
+      // what all locks were judged by may be a moment old: the last look is for this one alone
+      const reason = why(() => locks.holderOf(entry)) ?? why(() => locks.holderNow(entry));
       if (reason !== undefined) report.kept(path, reason);
-      else report.add(path, { reason: `stale: ${age} old, held by nobody`, ...files.remove(entry) });
+      else
+        report.add(path, {
+          reason: `stale: ${formatDuration(ageMs)} old, held by nobody`,
+          ...files.remove(entry),
+        });
     }
   },
 });

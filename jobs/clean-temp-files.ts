@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { TempRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
 import type { FileEntry } from "../src/system/files.ts";
+import { matcherOf } from "../src/system/patterns.ts";
 import type { PidFileFinding, ServiceState } from "../src/system/processes.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
@@ -12,12 +13,13 @@ export const cleanTempFiles = defineJob({
   input: z.strictObject({}),
   async run(_input, context) {
     const { config, files, report } = context;
+    const isLock = matcherOf(config.locks.flatMap(({ patterns }) => patterns));
     for await (const { rule, path, entry, kept } of files.find(config.temp)) {
       if (entry === undefined) {
         report.kept(path, kept);
         continue;
       }
-      const reason = await reasonToKeep(entry, rule, context);
+      const reason = await reasonToKeep(entry, rule, isLock, context);
       if (reason !== undefined) report.kept(path, reason);
       else if (rule.kind === "directories") report.add(path, files.removeDirectory(entry, rule.holding));
       else report.add(path, files.remove(entry));
@@ -25,15 +27,22 @@ export const cleanTempFiles = defineJob({
   },
 });
 
+/** A lock is judged by who holds it, not by its age alone. */
+const LOCK = "a lock, which clean-session-locks looks after";
+
 async function reasonToKeep(
   entry: FileEntry,
   rule: TempRule,
+  isLock: (path: string) => boolean,
   context: JobContext,
 ): Promise<string | undefined> {
+  if (isLock(entry.path)) return LOCK;
   const nowMs = context.clock.now();
   if (rule.kind === "pidFiles") return reasonToKeepPidFile(context.processes.identify(entry));
   if (rule.kind === "directories") {
     const { files, obstacle } = context.files.contentsOf(entry, rule.holding);
+    const lock = files.find(({ path }) => isLock(path));
+    if (lock !== undefined) return `${lock.path} in it is ${LOCK}`;
     return (
       obstacle ?? reasonToKeepDirectory(entry, files, rule, nowMs, (file) => context.files.openedBy(file))
     );

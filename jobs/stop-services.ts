@@ -53,8 +53,11 @@ async function settlePidFile(
   stop: Stop,
   { files, report }: JobContext,
 ): Promise<void> {
-  if (finding.state === "unsure") report.kept(finding.file.path, finding.reason);
-  else if (finding.state === "gone") {
+  if (finding.state === "unsure") {
+    report.kept(finding.file.path, finding.reason);
+    if (finding.mayRun)
+      report.incomplete(`cannot tell what ${finding.file.path} stands for: ${finding.reason}`);
+  } else if (finding.state === "gone") {
     report.add(finding.file.path, { reason: finding.reason, ...files.remove(finding.file) });
   } else if (await stop(finding.process)) report.add(finding.file.path, files.remove(finding.file));
   else report.kept(finding.file.path, `pid ${finding.process.pid} is still running`);

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { nearest } from "../config/similar.ts";
 import { exitCodeOf, SafeShutdownError } from "../errors.ts";
+import { every } from "../system/clock.ts";
 import { packageVersion } from "../system/package.ts";
 import { commands } from "./commands.ts";
 import { addOptions, type CliOptions, type OptionName } from "./options.ts";
@@ -14,7 +15,11 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+/** How long what is left of a connection may keep the process after everything else has ended. */
+const LEFTOVERS_MS = 500;
+
 process.exitCode = await main(process.argv);
+every(LEFTOVERS_MS, () => process.exit());
 
 async function main(argv: readonly string[]): Promise<number> {
   let exitCode: number = exitCodeOf.unexpected;

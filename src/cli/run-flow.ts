@@ -53,7 +53,7 @@ async function follow(run: Run, application: Application, terminal: Terminal): P
   const { verbose } = terminal.options;
   if (run.engine === "inline" && terminal.options.inline !== true) {
     terminal.tell(
-      `Redis for the queue cannot be reached (${addressOf(application.config.queue.url)}): running in this process.`,
+      `Redis for the queue cannot be used (${addressOf(application.config.queue.url)}): running in this process.`,
     );
   }
   if (run.attached) terminal.tell(`${run.id} is going on already: following it.`);

@@ -1,12 +1,9 @@
 import { openApplication } from "../flow/open.ts";
 import { startSchedule } from "../flow/schedule.ts";
-import { every, systemClock } from "../system/clock.ts";
+import { systemClock } from "../system/clock.ts";
 import type { Invocation } from "./invocation.ts";
 import { logOf } from "./log.ts";
 import { applicationOptions } from "./open.ts";
-
-/** How long what is left of a connection may keep the process after everything else has ended. */
-const LEFTOVERS_MS = 500;
 
 /**
  * `worker`: works until SIGTERM or SIGINT, then takes no new job, lets the current ones finish for the grace
@@ -35,7 +32,6 @@ export async function work({ options, terminal }: Invocation): Promise<number> {
     await application.close();
   }
   log.info({}, "stopped");
-  every(LEFTOVERS_MS, () => process.exit());
   return 0;
 }
 

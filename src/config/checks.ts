@@ -28,13 +28,13 @@ export function crossFindings(input: unknown): Finding[] {
 /** Services are stopped one after another: a stage that ends before they have had their grace cuts them short. */
 function deadlineFindings(input: unknown): Finding[] {
   const durationOf = (value: unknown, otherwise: string) =>
-    parseDuration(typeof value === "string" ? value : otherwise) ?? 0;
+    parseDuration(typeof value === "string" ? value : otherwise) ?? 0; // what is none is told elsewhere
   const graces = entriesAt(input, ["services"]).map(({ entry }) =>
     durationOf(valueAt(entry, ["grace"]), "15s"),
   );
   const neededMs = graces.reduce((sum, graceMs) => sum + graceMs, 0);
   const deadlineMs = durationOf(valueAt(input, ["stageDeadline"]), "15m");
-  if (neededMs < deadlineMs) return [];
+  if (deadlineMs === 0 || neededMs < deadlineMs) return [];
   return [
     {
       path: ["stageDeadline"],

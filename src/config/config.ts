@@ -86,6 +86,7 @@ export interface Config {
     | undefined;
   readonly schedule: readonly ScheduleEntry[];
   readonly limits: { readonly files: number; readonly keys: number };
+  readonly pidNamespace: "auto" | "trusted";
   readonly stageDeadlineMs: number;
   readonly workerGraceMs: number;
   readonly nextSteps: readonly string[];

@@ -6,6 +6,8 @@ export interface ProtectedKeys {
   readonly prefixes: readonly string[];
   readonly suffixes: readonly string[];
   readonly exact: readonly string[];
+  /** Behind a prefix that only the application knows: for the script alone, which sees the whole key. */
+  readonly anywhere: { readonly suffixes: readonly string[]; readonly parts: readonly string[] };
 }
 
 /** Kombu's separator between a queue's name and its priority: `celery\x06\x163` (kombu/transport/redis.py). */
@@ -16,6 +18,8 @@ const PREFIXES = ["_kombu.binding.", "unacked", "{safe-shutdown-", "bull:"];
 
 /** Celery's remote control mailboxes (kombu/pidbox.py): a node's own, and a reply queue with a UUID. */
 const SUFFIXES = [".pidbox"];
+/** With `global_keyprefix` Kombu puts the application's prefix before its own names. */
+const PREFIXED = { suffixes: ["unacked", "unacked_index", "unacked_mutex"], parts: ["_kombu.binding."] };
 const MAILBOXES = [
   "celery@host.celery.pidbox",
   "0f2c8a1e-6b7d-3c44-9d11-5a0e7f3b2c96.reply.celery.pidbox",
@@ -30,6 +34,7 @@ export function protectedKeysOf(config: {
   return {
     prefixes: [...PREFIXES, ...queues.map((queue) => queue + PRIORITY_SEPARATOR)],
     suffixes: SUFFIXES,
+    anywhere: { suffixes: PREFIXED.suffixes, parts: PREFIXED.parts },
     exact: queues,
   };
 }

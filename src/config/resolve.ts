@@ -42,6 +42,7 @@ export function resolveConfig(written: ConfigFile, around: Surroundings): Config
     },
     schedule: written.schedule.map(scheduleEntryOf),
     limits: written.limits,
+    pidNamespace: written.pidNamespace,
     stageDeadlineMs: written.stageDeadline,
     workerGraceMs: written.workerGrace,
     nextSteps: written.nextSteps,

@@ -201,6 +201,10 @@ export const configFileSchema = z
     session: session.optional(),
     schedule: z.array(scheduleEntry).default([]),
     limits: limits.prefault({}),
+    pidNamespace: z.enum(["auto", "trusted"]).default("auto").meta({
+      description:
+        "In a container with its own pid namespace no lock can be called free, since processes outside cannot be seen; trusted: none of them uses the files of this root.",
+    }),
     stageDeadline: duration.prefault("15m").meta({
       description: "After it, a host that has not finished a stage is reported and the run goes on.",
     }),

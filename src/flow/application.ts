@@ -4,7 +4,7 @@ import type { FlowName } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
 import type { JobName } from "../../jobs/registry.ts";
 import type { Config } from "../config/config.ts";
-import { SafeShutdownError } from "../errors.ts";
+import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { Mode, RunReport, System } from "../report/report.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
 import { QueueClient, type RunState } from "./client.ts";
@@ -76,8 +76,9 @@ export class Application {
     const client = options.inline === true ? undefined : await this.#clientUnlessAway();
     const intent = await this.#intentOf(flow, options, client);
     if (client === undefined) return this.#startInline(intent, options);
-    await this.#ensureWorker(client, options.detach === true);
-    const { run, attached } = await client.submit(intent, lifetimeOf(this.config));
+    const queued = await this.#queue(client, intent, options);
+    if (queued === undefined) return this.#startInline(intent, options);
+    const { run, attached } = queued;
     return new QueueRun(run, attached, {
       client: () => this.client(),
       reconnect: () => this.#reconnect(),
@@ -180,6 +181,22 @@ export class Application {
     if (client.status === "fulfilled") await client.value?.close();
     this.#worker = undefined;
     this.#client = undefined;
+  }
+
+  /** `undefined` when the queue's Redis is there but of no use: full, read-only, or with something else in our keys. */
+  async #queue(
+    client: QueueClient,
+    intent: Intent,
+    { detach = false }: StartOptions,
+  ): Promise<{ run: string; attached: boolean } | undefined> {
+    try {
+      await this.#ensureWorker(client, detach);
+      return await client.submit(intent, lifetimeOf(this.config));
+    } catch (error) {
+      if (error instanceof SafeShutdownError) throw error;
+      this.#log.warn({ error: messageOf(error) }, "the queue in Redis cannot be used");
+      return undefined;
+    }
   }
 
   #startInline(intent: Intent, { hosts, detach }: StartOptions): Run {

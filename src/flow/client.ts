@@ -21,6 +21,9 @@ export type RunState =
   | { readonly state: "broken"; readonly reason: string }
   | { readonly state: "unknown" };
 
+/** The states of a parent that somebody works on, or soon will; a finished one is told by its report. */
+const GOING_ON: readonly string[] = ["waiting", "active", "waiting-children", "prioritized", "completed"];
+
 /** Asks for runs, and reads of them, over one connection that does not reconnect. */
 export class QueueClient {
   readonly #clock: Clock;
@@ -46,6 +49,10 @@ export class QueueClient {
    * one left behind long ago, its worker killed and nobody there to take over: what it asks for is too old to be done.
    */
   async submit(intent: Intent, lifetimeMs: number): Promise<{ run: string; attached: boolean }> {
+    if (await this.#queues.runs.isPaused()) {
+      const what = `the queue of runs in Redis is paused: nobody would take this one up`;
+      throw new SafeShutdownError("refused", `${what}. Resume it, or run here with --inline.`);
+    }
     const proposed = newRunId(this.#clock.now(), randomBytes(3).toString("hex"));
     const kind = kindOf(intent);
     const add = () =>
@@ -55,7 +62,7 @@ export class QueueClient {
         deduplication: { id: kind },
       });
     let run = (await add()).id ?? proposed;
-    if (run !== proposed && (await this.#isOver(run, lifetimeMs))) {
+    if (run !== proposed && !(await this.#isWorthFollowing(run, kind, lifetimeMs))) {
       await requestCancel(this.#queues, run, this.#clock);
       await this.#queues.runs.removeDeduplicationKey(kind);
       run = (await add()).id ?? proposed;
@@ -121,10 +128,14 @@ export class QueueClient {
     this.#redis.disconnect();
   }
 
-  async #isOver(run: string, lifetimeMs: number): Promise<boolean> {
-    if (await isCancelled(this.#queues, run)) return true;
+  /** What is planted under the name of a run, asks for something else, or waits for another day, is no such run. */
+  async #isWorthFollowing(run: string, kind: string, lifetimeMs: number): Promise<boolean> {
+    if (await isCancelled(this.#queues, run)) return false;
     const parent = await this.#queues.runs.getJob(run);
-    return parent === undefined || this.#clock.now() - parent.timestamp > lifetimeMs;
+    const intent = intentSchema.safeParse(parent?.data);
+    if (parent === undefined || !intent.success || kindOf(intent.data) !== kind) return false;
+    if (this.#clock.now() - parent.timestamp > lifetimeMs) return false;
+    return GOING_ON.includes(await parent.getState());
   }
 
   /** One round trip for all jobs of the run. */

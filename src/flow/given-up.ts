@@ -30,5 +30,6 @@ export function givenUpOf(queues: Queues, run: string): Promise<GivenUp> {
 }
 
 export function reasonGivenUp(givenUp: GivenUp, host: string | undefined): string | undefined {
-  return givenUp[host ?? ""];
+  const name = host ?? "";
+  return Object.hasOwn(givenUp, name) ? givenUp[name] : undefined;
 }

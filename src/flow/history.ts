@@ -1,5 +1,6 @@
 import { flowNames } from "../../jobs/flows.ts";
 import type { RunReport } from "../report/report.ts";
+import { parseReport } from "../report/report-schema.ts";
 import { HISTORY_COUNT, HISTORY_MS, type Queues } from "./queues.ts";
 
 /** A finished run as the history lists it. */
@@ -38,7 +39,7 @@ export async function saveReport(queues: Queues, report: RunReport, schedule?: s
 /** The report of a finished run, or `undefined` when there is none. */
 export async function loadReport(queues: Queues, run: string): Promise<RunReport | undefined> {
   const text = await queues.redis.get(reportKey(queues, run));
-  return text === null ? undefined : (JSON.parse(text) as RunReport);
+  return text === null ? undefined : parseReport(text);
 }
 
 /** The newest finished runs of all flows, newest first. */
@@ -51,7 +52,10 @@ export async function listRuns(queues: Queues, count: number): Promise<RunSummar
   if (runs.length === 0) return [];
   const texts = await redis.mget(runs.map((run) => reportKey(queues, run)));
   return texts
-    .flatMap((text) => (text === null ? [] : [summaryOf(JSON.parse(text) as RunReport)]))
+    .flatMap((text) => {
+      const report = text === null ? undefined : parseReport(text);
+      return report === undefined ? [] : [summaryOf(report)];
+    })
     .toSorted((a, b) => b.startedAt.localeCompare(a.startedAt))
     .slice(0, count);
 }

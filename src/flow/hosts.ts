@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { NAME } from "../config/schema.ts";
 import type { Queues } from "./queues.ts";
 
 /*
@@ -12,16 +13,16 @@ const EXPIRY_MS = 15_000;
 const MEMORY_MS = 86_400_000;
 
 const workerSchema = z.object({
-  host: z.string(),
+  host: z.string().regex(NAME),
   pid: z.int(),
   /** Tells workers of one process apart. */
-  id: z.string(),
-  version: z.string(),
+  id: z.string().regex(NAME),
+  version: z.string().regex(/^[\w.+-]{1,64}$/),
   /** Tells whether two workers have the same config. */
-  fingerprint: z.string(),
+  fingerprint: z.string().regex(/^[0-9a-f]{12}$/),
   root: z.string(),
   /** ISO 8601. */
-  since: z.string(),
+  since: z.iso.datetime(),
   /** A command that works only as long as its own run takes. */
   isCommand: z.boolean(),
 });
@@ -46,11 +47,14 @@ export async function signOff(queues: Queues, worker: WorkerInfo): Promise<void>
 export async function liveWorkers(queues: Queues): Promise<WorkerInfo[]> {
   const names = await queues.redis.zrange(queues.key("workers"), "0", "-1");
   if (names.length === 0) return [];
-  const beats = await queues.redis.mget(names.map((name) => queues.key("worker", name)));
-  return beats
-    .flatMap((text) => {
-      const parsed = workerSchema.safeParse(parseJson(text));
-      return parsed.success ? [parsed.data] : [];
+  const pipeline = queues.redis.pipeline();
+  for (const name of names) pipeline.get(queues.key("worker", name)).pttl(queues.key("worker", name));
+  const answers = ((await pipeline.exec()) ?? []).map(([, answer]) => answer);
+  return names
+    .flatMap((_, index) => {
+      const parsed = workerSchema.safeParse(parseJson(answers[2 * index]));
+      const ttlMs = Number(answers[2 * index + 1]);
+      return parsed.success && isBeating(ttlMs) ? [parsed.data] : [];
     })
     .toSorted((a, b) => a.host.localeCompare(b.host) || a.pid - b.pid);
 }
@@ -63,9 +67,14 @@ function nameOf({ host, pid, id }: WorkerInfo): string {
   return `${host}:${pid}:${id}`;
 }
 
-function parseJson(text: string | null): unknown {
+/** A heartbeat that does not expire is none of ours: it would make a dead host look alive for ever. */
+function isBeating(ttlMs: number): boolean {
+  return ttlMs > 0 && ttlMs <= EXPIRY_MS;
+}
+
+function parseJson(text: unknown): unknown {
   try {
-    return text === null ? undefined : JSON.parse(text);
+    return typeof text === "string" ? JSON.parse(text) : undefined;
   } catch {
     return undefined; // somebody else wrote there: no worker of ours
   }

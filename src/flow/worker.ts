@@ -87,11 +87,16 @@ export class MaintenanceWorker {
     });
     redis.on("error", onError);
     const queues = new Queues(redis, config.app, onError);
-    await queues.open(queueOf(config.host)).close(); // bounds its stream
-    await beat(queues, info, clock.now());
-    const worker = new MaintenanceWorker(options, redis, queues);
-    await Promise.all(worker.#workers.map((one) => one.waitUntilReady()));
-    return worker;
+    try {
+      await queues.open(queueOf(config.host)).close(); // bounds its stream
+      await beat(queues, info, clock.now());
+      const worker = new MaintenanceWorker(options, redis, queues);
+      await Promise.all(worker.#workers.map((one) => one.waitUntilReady()));
+      return worker;
+    } catch (error) {
+      redis.disconnect(); // what tries again for ever would keep the process alive
+      throw error;
+    }
   }
 
   /** The queues it works on, for the schedule. */

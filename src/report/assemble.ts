@@ -14,7 +14,8 @@ export type RunFacts = Omit<RunReport, "version" | "verdict" | "jobs" | "system"
 };
 
 /** Puts together what the jobs of a run said. */
-export function assemble({ cancelled, ...facts }: RunFacts, results: readonly JobResult[]): RunReport {
+export function assemble({ cancelled, ...facts }: RunFacts, told: readonly JobResult[]): RunReport {
+  const results = facts.mode === "apply" ? told.map((result) => heldAgainst(result, told)) : told;
   const { run, flow, mode, engine, app, startedAt, durationMs, hosts, unreachable, nextSteps } = facts;
   return {
     version: 1,
@@ -31,6 +32,21 @@ export function assemble({ cancelled, ...facts }: RunFacts, results: readonly Jo
     jobs: results.map(({ report }) => report),
     system: systemOf(results),
     nextSteps,
+  };
+}
+
+/** After a stop, a service that `check-system` sees running again was not stopped, whatever was done to it. */
+function heldAgainst(result: JobResult, all: readonly JobResult[]): JobResult {
+  const { report, system } = result;
+  const wasToStop = all.some(
+    (other) => other.report.job === "stop-services" && other.report.host === report.host,
+  );
+  const running = system?.services.filter((service) => service.running.length > 0) ?? [];
+  if (!wasToStop || running.length === 0 || report.status !== "done") return result;
+  const names = running.map(({ name, running: [first] }) => `${name} (pid ${first?.pid})`);
+  return {
+    ...result,
+    report: { ...report, status: "partial", reason: `still running: ${names.join(", ")}` },
   };
 }
 

@@ -52,11 +52,17 @@ export class Files {
     this.#preserver = preserverOf(options.preserve);
   }
 
-  /** Streams what the rules mean; gives the event loop a turn now and then. Throws when aborted. */
-  async *find<Rule extends FindRule>(rules: readonly Rule[]): AsyncGenerator<Found<Rule>> {
+  /**
+   * Streams what the rules mean; gives the event loop a turn now and then. Throws when aborted. `evenPreserved`: for
+   * looking only, also where nothing may be removed.
+   */
+  async *find<Rule extends FindRule>(
+    rules: readonly Rule[],
+    { evenPreserved = false } = {},
+  ): AsyncGenerator<Found<Rule>> {
     const { preserve, clock, signal, presumed } = this.#options;
     let sliceEndsAt = clock.now() + SLICE_MS;
-    for (const found of walk(this.#directories, rules, preserve)) {
+    for (const found of walk(this.#directories, rules, evenPreserved ? undefined : preserve)) {
       signal.throwIfAborted();
       if (found !== undefined && !presumed.paths.has(found.path)) yield found;
       if (clock.now() < sliceEndsAt) continue;
@@ -78,6 +84,7 @@ export class Files {
    * `undefined` when it is gone, not readable for us, no longer what was observed, or no regular file.
    */
   read(entry: FileEntry, maxBytes: number): Buffer | undefined {
+    if (entry.kind !== "file") return undefined; // opening a FIFO or a device is already doing something
     return this.#look(() =>
       readUntouched(this.#directories.reach(entry.path), maxBytes, (stats) => isSame(entry, stats)),
     );

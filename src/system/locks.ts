@@ -2,14 +2,23 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import type { FileEntry, Files } from "./files.ts";
 import { LOCK_MAX_BYTES, parseLockOwner } from "./lock-owner.ts";
-import { lockThrough, readOpenFiles } from "./open-files.ts";
-import { readProcess } from "./proc.ts";
+import { lockThrough, type OpenFiles, readOpenFiles } from "./open-files.ts";
+import { readProcess, seesAllProcesses } from "./proc.ts";
 
 /** Who holds a lock. `unknown` must be treated as held. */
 export type Holder =
   | { readonly state: "free" }
   | { readonly state: "live"; readonly pid: number; readonly how: string }
   | { readonly state: "unknown"; readonly why: string };
+
+export interface LocksOptions {
+  /** A real path. */
+  readonly root: string;
+  /** The config says that no process outside this pid namespace can hold a lock. */
+  readonly trustNamespace: boolean;
+  /** Processes that an earlier stage of the same plan would have stopped already. */
+  readonly presumed: { readonly pids: ReadonlySet<number> };
+}
 
 /**
  * The hands that tell whether a lock is held. A lock is live if a process holds a kernel lock on it, has it
@@ -18,18 +27,33 @@ export type Holder =
  */
 export class Locks {
   readonly #files: Files;
-  readonly #root: string;
+  readonly #options: LocksOptions;
   readonly #presumedGone: ReadonlySet<number>;
+  #openFiles: OpenFiles | undefined;
 
-  constructor(files: Files, root: string, presumed: { readonly pids: ReadonlySet<number> }) {
+  constructor(files: Files, options: LocksOptions) {
     this.#files = files;
-    this.#root = root;
-    this.#presumedGone = presumed.pids;
+    this.#options = options;
+    this.#presumedGone = options.presumed.pids;
   }
 
-  /** Looks afresh at every call, so that the answer is as young as can be. */
+  /** Who holds a lock, by one reading of all descriptors for all locks. */
   holderOf(file: FileEntry): Holder {
-    const openFiles = readOpenFiles(this.#root, this.#presumedGone);
+    this.#openFiles ??= this.#readOpenFiles();
+    return this.#holderBy(this.#openFiles, file);
+  }
+
+  /** The same, looked at afresh: to be asked right before a lock is removed. */
+  holderNow(file: FileEntry): Holder {
+    this.#openFiles = this.#readOpenFiles();
+    return this.#holderBy(this.#openFiles, file);
+  }
+
+  #readOpenFiles(): OpenFiles {
+    return readOpenFiles(this.#options.root, this.#presumedGone);
+  }
+
+  #holderBy(openFiles: OpenFiles, file: FileEntry): Holder {
     const openers = openFiles.openersOf(file);
     const [opener] = openers;
     if (opener !== undefined) {
@@ -37,15 +61,23 @@ export class Locks {
       return { state: "live", pid: locking.pid, how: lockThrough(locking) ?? "has it open" };
     }
     return (
-      this.#ownerInside(file) ??
-      this.#kernelLock(file) ??
-      (openFiles.hiddenProcesses === 0
-        ? { state: "free" }
-        : {
-            state: "unknown",
-            why: `${openFiles.hiddenProcesses} processes of other users cannot be looked into; root could`,
-          })
+      this.#ownerInside(file) ?? this.#kernelLock(file) ?? this.#blindSpot(openFiles) ?? { state: "free" }
     );
+  }
+
+  /** Why a process may hold it that cannot be seen. */
+  #blindSpot({ hiddenProcesses }: OpenFiles): Holder | undefined {
+    if (hiddenProcesses > 0) {
+      return {
+        state: "unknown",
+        why: `${hiddenProcesses} processes of other users cannot be looked into; root could`,
+      };
+    }
+    if (this.#options.trustNamespace || seesAllProcesses()) return undefined;
+    return {
+      state: "unknown",
+      why: "only the processes of this container can be seen; run it in the host's pid namespace, or set pidNamespace: trusted",
+    };
   }
 
   #ownerInside(file: FileEntry): Holder | undefined {

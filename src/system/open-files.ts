@@ -1,10 +1,11 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import { ifThere, isKernelThread, listPids } from "./proc.ts";
+import { ifThere, isKernelThread, linksOfThreads, listPids } from "./proc.ts";
 
 /** A process that has a file open, through which descriptor. */
 export interface Opener {
   readonly pid: number;
-  readonly descriptor: string;
+  /** Its descriptor: `/proc/<pid>/fd/<n>`. */
+  readonly link: string;
 }
 
 /** Stands for a path that cannot be told: beyond PATH_MAX, or gone, which the next look will tell. */
@@ -28,8 +29,9 @@ export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFi
   for (const pid of listPids()) {
     if (ignore.has(pid)) continue;
     const descriptors = ifThere(() => readdirSync(`/proc/${pid}/fd`));
-    if (descriptors !== undefined) for (const descriptor of descriptors) note(pid, descriptor);
-    else if (isHidden(pid)) hiddenProcesses += 1;
+    if (descriptors === undefined && isHidden(pid)) hiddenProcesses += 1;
+    else if (descriptors?.length === 0) for (const link of linksOfThreads(pid)) note(pid, link);
+    else for (const one of descriptors ?? []) note(pid, `/proc/${pid}/fd/${one}`);
   }
   return {
     openersOf: (file) =>
@@ -37,14 +39,13 @@ export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFi
     hiddenProcesses,
   };
 
-  function note(pid: number, descriptor: string): void {
-    const link = `/proc/${pid}/fd/${descriptor}`;
+  function note(pid: number, link: string): void {
     const path = ifThere(() => readlinkSync(link)) ?? TOO_LONG;
     if (!path.startsWith("/")) return;
     const stats = ifThere(() => statSync(link));
     if (stats === undefined || !stats.isFile()) return;
-    add(path, { pid, descriptor });
-    add(inodeKey(stats.dev, stats.ino), { pid, descriptor });
+    add(path, { pid, link });
+    add(inodeKey(stats.dev, stats.ino), { pid, link });
   }
 
   function add(key: string, opener: Opener): void {
@@ -64,7 +65,7 @@ function inodeKey(device: number, inode: number): string {
 }
 
 /** The kind of kernel lock held through a descriptor (`flock`, `posix`, `ofdlck`): proc(5), fdinfo. */
-export function lockThrough({ pid, descriptor }: Opener): string | undefined {
-  const text = ifThere(() => readFileSync(`/proc/${pid}/fdinfo/${descriptor}`, "utf8")) ?? "";
+export function lockThrough({ link }: Opener): string | undefined {
+  const text = ifThere(() => readFileSync(link.replace(/\/fd\/(\d+)$/, "/fdinfo/$1"), "utf8")) ?? "";
   return /^lock:\s*\d+:\s+(\w+)/m.exec(text)?.[1]?.toLowerCase();
 }

@@ -24,7 +24,8 @@ export function matcherOf(patterns: readonly string[]): Matcher {
  */
 export function preserverOf(patterns: readonly string[]): (path: string) => string | undefined {
   const guards = patterns.map((pattern) => {
-    const plain = pattern.normalize("NFC").replace(/^(?:\.\/+)+/, "");
+    const names = pattern.normalize("NFC").split("/");
+    const plain = names.filter((name) => name !== "" && name !== ".").join("/");
     const anywhere = plain.includes("/") ? plain : `**/${plain}`;
     const below = anywhere.endsWith("/**") ? [anywhere, anywhere.slice(0, -3)] : [anywhere, `${anywhere}/**`];
     return { pattern, matches: picomatch(below, GENEROUS) };
@@ -38,23 +39,44 @@ export function preserverOf(patterns: readonly string[]): (path: string) => stri
 /** What may stand for more than one name: `**`, and a group, which may hold a "/". */
 const SPANS_NAMES = /\*\*|[{([]/;
 
-/** Whether anything below the directory `path` could be meant by one of the patterns. */
-export function descentOf(patterns: readonly string[]): Matcher {
-  const routes = patterns.flatMap((pattern) => {
+/** The way a pattern leads: the names it spells out, and whether it goes anywhere from there. */
+interface Route {
+  readonly names: readonly Matcher[];
+  readonly isOpen: boolean;
+}
+
+function routesOf(patterns: readonly string[]): Route[] {
+  return patterns.map((pattern) => {
     const names = pattern.split("/").slice(0, -1);
     const open = names.findIndex((name) => SPANS_NAMES.test(name));
     const fixed = open === -1 ? names : names.slice(0, open);
-    return [{ names: fixed.map((name) => picomatch(name, EXACT)), isOpen: open !== -1 }];
+    return { names: fixed.map((name) => picomatch(name, EXACT)), isOpen: open !== -1 };
   });
+}
+
+function follows(route: Route, names: readonly string[]): boolean {
+  return route.names.every((matches, depth) => {
+    const name = names[depth];
+    return name === undefined || matches(name);
+  });
+}
+
+/** Whether anything below the directory `path` could be meant by one of the patterns. */
+export function descentOf(patterns: readonly string[]): Matcher {
+  const routes = routesOf(patterns);
   return (path) => {
     const names = path.split("/");
     return routes.some(
-      (route) =>
-        (route.isOpen || names.length <= route.names.length) &&
-        route.names.every((matches, depth) => {
-          const name = names[depth];
-          return name === undefined || matches(name);
-        }),
+      (route) => (route.isOpen || names.length <= route.names.length) && follows(route, names),
     );
+  };
+}
+
+/** Whether one of the patterns spells out the way through the directory `path`. */
+export function routeOf(patterns: readonly string[]): Matcher {
+  const routes = routesOf(patterns);
+  return (path) => {
+    const names = path.split("/");
+    return routes.some((route) => names.length <= route.names.length && follows(route, names));
   };
 }

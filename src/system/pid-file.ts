@@ -1,5 +1,5 @@
 import type { FileEntry } from "./files.ts";
-import { type Process, readProcess } from "./proc.ts";
+import { type Process, processOfThread, readProcess, workingDirectoryOf } from "./proc.ts";
 
 /**
  * What a pid file is worth. `running`: proved to name a running process of the service. `gone`: the process
@@ -8,10 +8,19 @@ import { type Process, readProcess } from "./proc.ts";
 export type PidFileFinding =
   | { readonly file: FileEntry; readonly state: "running"; readonly process: Process }
   | { readonly file: FileEntry; readonly state: "gone"; readonly reason: string }
-  | { readonly file: Pick<FileEntry, "path">; readonly state: "unsure"; readonly reason: string };
+  | {
+      readonly file: Pick<FileEntry, "path">;
+      readonly state: "unsure";
+      readonly reason: string;
+      /** The service may be running behind it: it must not be called stopped. */
+      readonly mayRun: boolean;
+    };
 
 /** A pid file is written after its process started; the clock of processes has whole seconds. */
 const SLACK_MS = 2_000;
+
+/** A service writes its pid file while it starts. */
+const WRITTEN_AT_START_MS = 10 * 60_000;
 
 /** Larger than any pid file; what is longer is not one, however it begins. */
 const MAX_BYTES = 64;
@@ -37,14 +46,16 @@ export function parsePidFile(content: Buffer): number | undefined {
 export function identify(
   file: FileEntry,
   content: Buffer | undefined,
-  { matches, isOfAnyService }: { matches: readonly RegExp[]; isOfAnyService: boolean },
+  { root, matches, isOfAnyService }: { root: string; matches: readonly RegExp[]; isOfAnyService: boolean },
 ): PidFileFinding {
-  const unsure = (reason: string) => ({ file, state: "unsure", reason }) as const;
+  const unsure = (reason: string, mayRun = false) => ({ file, state: "unsure", reason, mayRun }) as const;
   if (content === undefined) return unsure("it cannot be read as a regular file");
   const pid = parsePidFile(content);
   if (pid === undefined) return unsure("it does not hold a pid");
   if (pid === 1) return unsure("it names pid 1");
 
+  const main = processOfThread(pid);
+  if (main !== undefined && main !== pid) return unsure(`${pid} is no process, but a thread of pid ${main}`);
   const process = readProcess(pid);
   if (process === undefined) return { file, state: "gone", reason: `pid ${pid} has ended` };
   const isMatching = matches.some((expression) => expression.test(process.commandLine));
@@ -56,5 +67,18 @@ export function identify(
   }
   if (!isMatching && !isOfAnyService)
     return unsure(`pid ${pid} is alive and its command line does not match`);
+  if (!isOfAnyService && isCopied(file, process, root)) {
+    return unsure(`pid ${pid} works elsewhere and is older than this file, which may be a copy`, true);
+  }
   return { file, state: "running", process };
+}
+
+/**
+ * Whether a pid file seems to have come here by copying a directory: its process works outside the root, and the file
+ * was not written when it started.
+ */
+function isCopied(file: FileEntry, process: Process, root: string): boolean {
+  const directory = workingDirectoryOf(process.pid);
+  const isElsewhere = directory !== undefined && directory !== root && !directory.startsWith(`${root}/`);
+  return isElsewhere && file.modifiedAtMs - process.startedAtMs > WRITTEN_AT_START_MS;
 }

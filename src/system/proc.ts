@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 
 /*
@@ -19,20 +19,24 @@ export interface Process {
 
 /** USER_HZ: 100 on every Linux architecture that Node runs on. */
 const TICK_MS = 10;
+/** PROC_PID_INIT_INO of the kernel's proc_ns.h: the pid namespace that every other one lies in. */
+const INITIAL_PID_NAMESPACE = "pid:[4026531836]";
 /** PF_KTHREAD of the kernel's sched.h. */
 const KERNEL_THREAD = 0x0020_0000;
 
 interface Stat {
   readonly parentPid: number;
-  readonly state: string;
   readonly startTicks: number;
   readonly isKernelThread: boolean;
+  /** A zombie has ended, unless other threads than its first one go on: those are alive, and may hold locks. */
+  readonly isAlive: boolean;
+  readonly hasLostLeader: boolean;
 }
 
-/** The process with this pid, or `undefined` when none runs. A zombie has ended: it does not run. */
+/** The process with this pid, or `undefined` when none runs. */
 export function readProcess(pid: number, bootMs = bootedAtMs()): Process | undefined {
   const stat = readStat(pid);
-  if (stat === undefined || stat.state === "Z" || stat.state === "X") return undefined;
+  if (stat?.isAlive !== true) return undefined;
   const commandLine = readProcFile(`/proc/${pid}/cmdline`);
   if (commandLine === undefined) return undefined;
   return {
@@ -44,20 +48,50 @@ export function readProcess(pid: number, bootMs = bootedAtMs()): Process | undef
   };
 }
 
+/**
+ * The process that a number really means: /proc answers for the number of any thread, and a signal to a thread's number
+ * reaches its whole process. `undefined` when nothing has this number.
+ */
+export function processOfThread(id: number): number | undefined {
+  const text = readProcFile(`/proc/${id}/status`);
+  return text === undefined ? undefined : Number(/^Tgid:\s*(\d+)$/m.exec(text)?.[1]);
+}
+
 /** Whether exactly this process still runs; not another one that got its number. */
 export function isStillRunning(process: Process): boolean {
   const stat = readStat(process.pid);
-  return (
-    stat !== undefined && stat.state !== "Z" && stat.state !== "X" && stat.startTicks === process.startTicks
-  );
+  return stat?.isAlive === true && stat.startTicks === process.startTicks;
 }
 
-/** Every process that can be seen, kernel threads left out. */
+/** Every process that can be seen. */
 export function listProcesses(): Process[] {
   const bootMs = bootedAtMs();
   return listPids()
     .map((pid) => readProcess(pid, bootMs))
     .filter((process) => process !== undefined);
+}
+
+/** Who started whom, of all processes that can be seen: much cheaper than reading all of each. */
+export function listParents(): Pick<Process, "pid" | "parentPid" | "startTicks">[] {
+  return listPids().flatMap((pid) => {
+    const stat = readStat(pid);
+    return stat?.isAlive === true ? [{ pid, parentPid: stat.parentPid, startTicks: stat.startTicks }] : [];
+  });
+}
+
+/** The descriptors of a process whose first thread has ended: only its other threads still show them. */
+export function linksOfThreads(pid: number): string[] {
+  if (readStat(pid)?.hasLostLeader !== true) return [];
+  const threads = ifThere(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  return threads.flatMap((thread) => {
+    const directory = `/proc/${pid}/task/${thread}/fd`;
+    return (ifThere(() => readdirSync(directory)) ?? []).map((one) => `${directory}/${one}`);
+  });
+}
+
+/** Whether every process of this host can be seen: not from inside a container with its own numbers. */
+export function seesAllProcesses(): boolean {
+  return ifThere(() => readlinkSync("/proc/self/ns/pid")) === INITIAL_PID_NAMESPACE;
 }
 
 /** The pids that can be seen, kernel threads included. */
@@ -74,11 +108,6 @@ export function workingDirectoryOf(pid: number): string | undefined {
   return ifThere(() => readlinkSync(`/proc/${pid}/cwd`));
 }
 
-/** The user a process runs as. */
-export function ownerOf(pid: number): number | undefined {
-  return ifThere(() => lstatSync(`/proc/${pid}`).uid);
-}
-
 /** When this machine started, by the clock as it is set now. The kernel gives whole seconds. */
 function bootedAtMs(): number {
   return Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1]) * 1_000;
@@ -93,7 +122,9 @@ function readStat(pid: number): Stat | undefined {
   const startTicks = Number(fields[19]);
   if (state === undefined || !Number.isInteger(startTicks)) return undefined;
   const isKernelThread = (Number(fields[6]) & KERNEL_THREAD) !== 0;
-  return { state, parentPid: Number(parentPid), startTicks, isKernelThread };
+  const hasLostLeader = state === "Z" && Number(fields[17]) > 1;
+  const isAlive = hasLostLeader || (state !== "Z" && state !== "X");
+  return { parentPid: Number(parentPid), startTicks, isKernelThread, isAlive, hasLostLeader };
 }
 
 function readProcFile(path: string): string | undefined {

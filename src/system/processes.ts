@@ -1,10 +1,19 @@
+import { basename } from "node:path";
 import type { Service } from "../config/config.ts";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import type { FileEntry, Files } from "./files.ts";
 import { identify, PID_FILE_READ_BYTES, type PidFileFinding } from "./pid-file.ts";
-import { isStillRunning, listProcesses, type Process, readProcess, workingDirectoryOf } from "./proc.ts";
+import {
+  isStillRunning,
+  listParents,
+  listProcesses,
+  type Process,
+  processOfThread,
+  readProcess,
+  workingDirectoryOf,
+} from "./proc.ts";
 
 export type { PidFileFinding } from "./pid-file.ts";
 export type { Process } from "./proc.ts";
@@ -56,7 +65,9 @@ export class Processes {
     const { services, presumed } = this.#options;
     const rules = services.map((service) => ({ service, patterns: service.pidFiles }));
     const findings = new Map<Service, PidFileFinding[]>(services.map((service) => [service, []]));
-    for await (const { rule, path, entry, kept } of this.#options.files.find(rules)) {
+    for await (const { rule, path, entry, kept } of this.#options.files.find(rules, {
+      evenPreserved: true,
+    })) {
       const finding = entry === undefined ? unreadable(path, kept) : this.identify(entry, rule.service);
       findings.get(rule.service)?.push(finding);
     }
@@ -65,7 +76,8 @@ export class Processes {
     const claimed = new Set<number>();
     for (const finding of [...findings.values()].flat()) {
       if (finding.state === "running")
-        for (const { pid } of treeOf(finding.process, processes)) claimed.add(pid);
+        for (const { pid } of [finding.process, ...descendantsOf(finding.process, processes)])
+          claimed.add(pid);
     }
     return services.map((service) => ({
       service,
@@ -79,24 +91,31 @@ export class Processes {
 
   /** What a pid file is worth; without a service it may be of any. */
   identify(file: FileEntry, service?: Service): PidFileFinding {
-    const { files, services } = this.#options;
+    const { files, services, root } = this.#options;
     const finding = identify(file, files.read(file, PID_FILE_READ_BYTES), {
+      root,
       matches: (service === undefined ? services : [service]).map(({ matches }) => matches),
       isOfAnyService: service === undefined,
     });
     if (finding.state !== "running") return finding;
     const { pid } = finding.process;
     if (this.#own.has(pid))
-      return { file, state: "unsure", reason: `pid ${pid} is safe-shutdown or its parent` };
+      return { file, state: "unsure", reason: `pid ${pid} is safe-shutdown or its parent`, mayRun: false };
     if (this.#options.presumed.pids.has(pid)) return { file, state: "gone", reason: `pid ${pid} is stopped` };
     return finding;
   }
 
   /** Processes and all their descendants as of now, each once, parents first. */
   treeOf(...roots: Process[]): Process[] {
-    const all = listProcesses();
-    const members = roots.flatMap((root) => treeOf(root, all));
-    return [...new Map(members.map((member) => [member.pid, member])).values()];
+    const all = listParents();
+    const members = new Map(roots.map((root) => [root.pid, root]));
+    for (const root of roots) {
+      for (const { pid } of descendantsOf(root, all)) {
+        const member = members.get(pid) ?? readProcess(pid);
+        if (member !== undefined) members.set(pid, member);
+      }
+    }
+    return [...members.values()];
   }
 
   /**
@@ -107,6 +126,9 @@ export class Processes {
     if (this.#own.has(process.pid)) return { outcome: "failed", reason: "it is safe-shutdown or its parent" };
     const now = readProcess(process.pid);
     if (now === undefined) return { outcome: "done" };
+    if (processOfThread(process.pid) !== process.pid) {
+      return { outcome: "changed", reason: "its pid belongs to a thread of another process now" };
+    }
     if (now.startTicks !== process.startTicks) {
       return { outcome: "changed", reason: "its pid belongs to another process now" };
     }
@@ -144,25 +166,35 @@ export class Processes {
     const matching = this.#unclaimed(service, processes, claimed).filter(({ pid }) =>
       isInside(workingDirectoryOf(pid), this.#options.root),
     );
-    const below = new Set(
-      matching.flatMap((stray) =>
-        treeOf(stray, processes)
-          .slice(1)
-          .map(({ pid }) => pid),
-      ),
-    );
+    const below = new Set(matching.flatMap((stray) => descendantsOf(stray, processes).map(({ pid }) => pid)));
     return matching.filter(({ pid }) => !below.has(pid));
   }
 
   #unclaimed(service: Service, processes: readonly Process[], claimed: ReadonlySet<number>): Process[] {
     return processes.filter(
-      ({ pid, commandLine }) => !claimed.has(pid) && !this.#own.has(pid) && service.matches.test(commandLine),
+      ({ pid, commandLine }) =>
+        !claimed.has(pid) && !this.#own.has(pid) && isProgram(commandLine, service.matches),
     );
   }
 }
 
+/** What runs a program that is named in its arguments. */
+const INTERPRETER = /^(?:python|pypy|node|ruby|perl|php|java|deno|bun)[\d.]*$/;
+
+/**
+ * Whether a command line is that of a program which `matches`, not one that only mentions it: an editor or a `tail` on
+ * a file of that name, a shell with the words in its script. The match must begin in the program's own name, or, for an
+ * interpreter, in its first arguments (`python3 -m celery …`).
+ */
+function isProgram(commandLine: string, matches: RegExp): boolean {
+  const words = commandLine.split(" ");
+  const isInterpreted = INTERPRETER.test(basename(words[0] ?? ""));
+  const reach = words.slice(0, isInterpreted ? 4 : 1).join(" ").length;
+  return (matches.exec(commandLine)?.index ?? reach) < reach;
+}
+
 function unreadable(path: string, reason = "it cannot be looked at"): PidFileFinding {
-  return { file: { path }, state: "unsure", reason };
+  return { file: { path }, state: "unsure", reason, mayRun: true };
 }
 
 function isInside(path: string | undefined, root: string): boolean {
@@ -182,14 +214,19 @@ function send(pid: number, signal: "SIGTERM" | "SIGKILL"): SignalEffect {
   }
 }
 
+type Kin = Pick<Process, "pid" | "parentPid" | "startTicks">;
+
 /** A process whose number belongs to another by now has no descendants: those are the other's. */
-function treeOf(root: Process, all: readonly Process[]): Process[] {
-  const tree = [root];
-  if (!all.some(({ pid, startTicks }) => pid === root.pid && startTicks === root.startTicks)) return tree;
-  for (const parent of tree) {
-    tree.push(...all.filter(({ pid, parentPid }) => parentPid === parent.pid && pid !== root.pid));
+function descendantsOf<Member extends Kin>(root: Kin, all: readonly Member[]): Member[] {
+  if (!all.some(({ pid, startTicks }) => pid === root.pid && startTicks === root.startTicks)) return [];
+  const found: Member[] = [];
+  for (let parents: readonly Kin[] = [root]; parents.length > 0; ) {
+    const pids = new Set(parents.map(({ pid }) => pid));
+    const children = all.filter(({ pid, parentPid }) => pids.has(parentPid) && pid !== root.pid);
+    found.push(...children);
+    parents = children;
   }
-  return tree;
+  return found;
 }
 
 function ownLineage(): ReadonlySet<number> {

@@ -27,6 +27,12 @@ local function is_protected(key)
   for _, suffix in ipairs(rule.protected.suffixes) do
     if ends_with(key, suffix) then return true end
   end
+  for _, suffix in ipairs(rule.protected.anywhere.suffixes) do
+    if ends_with(key, suffix) then return true end
+  end
+  for _, part in ipairs(rule.protected.anywhere.parts) do
+    if key:find(part, 1, true) then return true end
+  end
   for _, exact in ipairs(rule.protected.exact) do
     if key == exact then return true end
   end
@@ -72,6 +78,9 @@ local function time_of(text)
   return (seconds + tonumber(fraction)) * 1000
 end
 
+-- Reading a value holds Redis for as long as it is long: a result of Celery's has a few hundred bytes.
+local LARGEST = 256 * 1024
+
 local rungs = {}
 function rungs.ttl(key, rung, ttl)
   if ttl > 0 and ttl <= rung.initialMs then return rung.initialMs - ttl end
@@ -85,7 +94,7 @@ function rungs.idle(key)
   if idle <= rule.uptimeSeconds then return idle * 1000, true end
 end
 function rungs.json(key, rung, _, kind)
-  if kind ~= 'string' then return nil end
+  if kind ~= 'string' or (redis.call('MEMORY', 'USAGE', key) or 0) > LARGEST then return nil end
   local ok, value = pcall(cjson.decode, redis.call('GET', key))
   for _, name in ipairs(rung.path) do
     if not ok or type(value) ~= 'table' then return nil end

@@ -65,12 +65,21 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
     redis.disconnect();
     throw new SafeShutdownError(
       "redis-unreachable",
-      `Redis at ${addressOf(url)} cannot be reached: ${messageOf(reason ?? error)}`,
-      { cause: error },
+      `Redis at ${addressOf(url)} cannot be reached: ${withoutSecrets(messageOf(reason ?? error), url)}`,
+      { cause: new Error(withoutSecrets(messageOf(error), url)) },
     );
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** A server may quote what it was told, the password among it. */
+export function withoutSecrets(message: string, url: string): string {
+  const { username, password } = new URL(url);
+  const secrets = [password, decodeURIComponent(password), username, decodeURIComponent(username)];
+  return secrets
+    .filter((secret) => secret !== "" && secret !== "default")
+    .reduce((text, secret) => text.replaceAll(secret, "***"), message);
 }
 
 /** What ioredis says in many words when the connection is gone, or is not there yet. */

@@ -16,7 +16,34 @@ const SYSTEM_DIRECTORIES = [
   ),
 ];
 /** Below these, nothing at all is an application. */
-const SYSTEM_TREES = ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/System"];
+const SYSTEM_TREES = [
+  ...[
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/proc",
+    "/run",
+    "/sbin",
+    "/sys",
+    "/System",
+  ],
+  ...[
+    "/usr/bin",
+    "/usr/include",
+    "/usr/lib",
+    "/usr/lib32",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/sbin",
+    "/usr/share",
+  ],
+  ...["/var/backups", "/var/cache", "/var/spool", "/var/lib/apt", "/var/lib/containerd", "/var/lib/docker"],
+  ...["/var/lib/dpkg", "/var/lib/rpm", "/var/lib/systemd"],
+];
 
 /**
  * The real, absolute path of the application's root.
@@ -32,7 +59,15 @@ export function resolveRoot(path: string): string {
   );
 }
 
+/** A bind mount gives a directory a second name, but no second inode. */
+function isSame(a: string, b: string): boolean {
+  const [left, right] = [statSync(a), statSync(b)];
+  return left.dev === right.dev && left.ino === right.ino;
+}
+
 function realPath(path: string): string {
+  if (path === "")
+    throw new SafeShutdownError("refused", "the root is empty: name the application's directory");
   try {
     const real = realpathSync(resolve(path));
     if (statSync(real).isDirectory()) return real;
@@ -43,11 +78,11 @@ function realPath(path: string): string {
 }
 
 function reasonToRefuse(root: string): string | undefined {
-  if (root === "/") return "it is the root of the file system";
+  if (root === "/" || isSame(root, "/")) return "it is the root of the file system";
   if (root === homedir() || dirname(root) === "/home" || dirname(root) === "/Users") {
     return "it is a home directory";
   }
   if (SYSTEM_DIRECTORIES.includes(root)) return "it is a system directory";
-  const tree = SYSTEM_TREES.find((system) => root.startsWith(`${system}/`));
+  const tree = SYSTEM_TREES.find((system) => `${root}/`.startsWith(`${system}/`));
   return tree === undefined ? undefined : `it lies in the system directory ${tree}`;
 }

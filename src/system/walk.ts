@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync, opendirSync, type Stats } from "node:fs";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import { type Directories, DirectoryChanged, type HeldDirectory, release, within } from "./directory.ts";
-import { descentOf, type Matcher, matcherOf, preserverOf } from "./patterns.ts";
+import { descentOf, type Matcher, matcherOf, preserverOf, routeOf } from "./patterns.ts";
 
 /** What was observed of a file: the evidence that every action on it asks for. */
 export interface FileEntry {
@@ -52,7 +52,7 @@ export function isUtf8(name: string): boolean {
 export function* walk<Rule extends FindRule>(
   directories: Directories,
   rules: readonly Rule[],
-  preserve: readonly string[],
+  preserve: readonly string[] | undefined,
 ): Generator<Found<Rule> | undefined> {
   const targets = rules.map((rule) => ({
     rule,
@@ -60,7 +60,8 @@ export function* walk<Rule extends FindRule>(
     matches: matcherOf(rule.patterns),
   }));
   const leadsSomewhere = descentOf(rules.flatMap((rule) => rule.patterns));
-  const preserver = preserverOf(preserve);
+  const preserver = preserverOf(preserve ?? []);
+  const isOnRoute = routeOf(rules.flatMap((rule) => rule.patterns));
 
   const pending = [""];
   for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
@@ -70,7 +71,7 @@ export function* walk<Rule extends FindRule>(
       continue;
     }
     try {
-      if (isVirtualEnvironment(held)) continue;
+      if (preserve !== undefined && path !== "" && isVirtualEnvironment(held)) continue;
       for (const child of childrenOf(held)) {
         const childPath = path === "" ? child.name : `${path}/${child.name}`;
         const target = targetOf(childPath, child, targets);
@@ -78,6 +79,8 @@ export function* walk<Rule extends FindRule>(
         else if (child.isDirectory() && leadsSomewhere(childPath) && preserver(childPath) === undefined) {
           if (isUtf8(child.name)) pending.push(childPath);
           else yield unentered(childPath, BAD_NAME);
+        } else if (child.isSymbolicLink() && isOnRoute(childPath)) {
+          yield unentered(childPath, "it is a symbolic link, which is not followed");
         } else yield undefined;
       }
     } catch (error) {
@@ -115,9 +118,13 @@ function targetOf<Rule>(
   return targets.find((target) => target.takesDirectories === isDirectory && target.matches(path));
 }
 
-/** Python marks the top of a virtual environment with this file (PEP 405). */
+/** What marks the top of a virtual environment: Python's own (PEP 405), older ones, conda's. */
+const ENVIRONMENT_MARKS = ["pyvenv.cfg", "bin/activate", "conda-meta"];
+
 function isVirtualEnvironment(directory: HeldDirectory): boolean {
-  return lstatSync(within(directory, "pyvenv.cfg"), { throwIfNoEntry: false }) !== undefined;
+  return ENVIRONMENT_MARKS.some(
+    (mark) => lstatSync(within(directory, mark), { throwIfNoEntry: false }) !== undefined,
+  );
 }
 
 export function* childrenOf(directory: HeldDirectory): Generator<Dirent> {

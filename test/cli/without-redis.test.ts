@@ -28,7 +28,7 @@ test("a shutdown without Redis stops and cleans, says what it skipped, and takes
   const reason = `Redis at 127.0.0.1:${redis.port} cannot be reached: connect ECONNREFUSED 127.0.0.1:${redis.port}`;
   expect(jobOf(report, "prune-redis")).toMatchObject({ status: "skipped", reason });
   expect(result.stderr).toContain(
-    `Redis for the queue cannot be reached (127.0.0.1:${redis.port}): running in this process.`,
+    `Redis for the queue cannot be used (127.0.0.1:${redis.port}): running in this process.`,
   );
   const { services, files, root } = withoutRedis;
   expect(services.flatMap(({ pid, pool }) => [pid, ...pool]).filter(isAlive)).toEqual([]);

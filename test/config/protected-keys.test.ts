@@ -54,6 +54,7 @@ test("the list for the server names plain prefixes, suffixes and keys", () => {
     prefixes: ["_kombu.binding.", "unacked", "{safe-shutdown-", "bull:", "celery\x06\x16", "a*b\x06\x16"],
     suffixes: [".pidbox"],
     exact: ["celery", "a*b"],
+    anywhere: { suffixes: ["unacked", "unacked_index", "unacked_mutex"], parts: ["_kombu.binding."] },
   });
 });
 

@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { onTestFinished } from "vitest";
 import { killGroup } from "../../demo/processes.ts";
+import { temporaryDirectory } from "./temp.ts";
 
 export { ended, isAlive, waitUntil } from "../../demo/processes.ts";
 export { commandLineOf, processesIn } from "./process-table.ts";
@@ -43,9 +46,11 @@ export function spawnIdle(
   options: { words?: readonly string[]; cwd?: string; program?: string } = {},
 ): Promise<LongLived> {
   const program = `${options.program ?? ""}; setTimeout(() => {}, 600_000); console.log("ready");`;
+  const file = join(temporaryDirectory(), "idle.cjs"); // as a service is started: `node script words…`
+  writeFileSync(file, program);
   return spawnProcess({
     command: process.execPath,
-    args: ["-e", program, "--", ...(options.words ?? [])],
+    args: [file, ...(options.words ?? [])],
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     readyLine: /^ready$/,
   });

@@ -31,7 +31,7 @@ test.each([
   { holds: "JSON with a pid that is none", content: '{"pid":-1}', owner: undefined },
   { holds: "JSON with a pid that is a fraction", content: '{"pid":4.2}', owner: undefined },
   { holds: "JSON that is no object", content: "null", owner: undefined },
-  { holds: "half a JSON", content: '{"pid":42', owner: undefined },
+  { holds: "half a JSON", content: '{"pid":42', owner: { pid: 42 } },
   { holds: "bytes", content: Buffer.from([0, 255, 52, 50]), owner: undefined },
 ])("a lock file that holds $holds", ({ content, owner }) => {
   expect(parseLockOwner(Buffer.from(content))).toEqual(owner);

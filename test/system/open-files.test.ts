@@ -23,7 +23,10 @@ test("who has a file open is found by its inode, under whatever name it was open
   const openFiles = readOpenFiles(root, new Set());
 
   const openers = openFiles.openersOf(entry);
-  expect(openers.filter((one) => one.pid === pid).map(({ descriptor }) => descriptor)).toEqual(["7", "8"]);
+  expect(openers.filter((one) => one.pid === pid).map(({ link }) => link)).toEqual([
+    `/proc/${pid}/fd/7`,
+    `/proc/${pid}/fd/8`,
+  ]);
   expect(openers.map(lockThrough)).not.toContain("flock");
   expect(openFiles.openersOf(seen(handsOn(root).files, "b"))).toEqual([]);
 });
@@ -67,5 +70,5 @@ test("a process with a path beyond PATH_MAX open hinders nobody, and what it has
 });
 
 test("the lock of a descriptor that has gone is none", () => {
-  expect(lockThrough({ pid: 4_194_305, descriptor: "3" })).toBeUndefined();
+  expect(lockThrough({ pid: 4_194_305, link: "/proc/4194305/fd/3" })).toBeUndefined();
 });

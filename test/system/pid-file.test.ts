@@ -110,7 +110,11 @@ describe("a pid file and the process that has its number", () => {
   });
   const identified = (process: Process, writtenAtMs: number, matches = /celery.*\bworker\b/) => {
     const file = { ...fileWrittenAt(writtenAtMs), kind: "file" } as const;
-    return identify(file, Buffer.from(`${process.pid}\n`), { matches: [matches], isOfAnyService: false });
+    return identify(file, Buffer.from(`${process.pid}\n`), {
+      root: "/",
+      matches: [matches],
+      isOfAnyService: false,
+    });
   };
 
   test("belong together when the file was written after the process started", async () => {
@@ -147,7 +151,9 @@ describe("a pid file and the process that has its number", () => {
     child.kill("SIGKILL");
     await ended(child);
     const file = { ...fileWrittenAt(Date.now()), kind: "file" } as const;
-    expect(identify(file, Buffer.from(`${pid}`), { matches: [], isOfAnyService: true })).toMatchObject({
+    expect(
+      identify(file, Buffer.from(`${pid}`), { root: "/", matches: [], isOfAnyService: true }),
+    ).toMatchObject({
       state: "gone",
       reason: `pid ${pid} has ended`,
     });

@@ -40,7 +40,12 @@ async function fateOf(client: Redis, one: Case): Promise<string> {
     olderThanMs: one.olderThanMs,
     age: one.age,
     withoutTtl: one.withoutTtl ?? "keep",
-    protected: { prefixes: ["_kombu.binding."], suffixes: [".pidbox"], exact: ["celery"] },
+    protected: {
+      prefixes: ["_kombu.binding."],
+      suffixes: [".pidbox"],
+      exact: ["celery"],
+      anywhere: { suffixes: ["unacked"], parts: ["_kombu.binding."] },
+    },
     budgetMicros: 2_000,
     maxScans: 50,
     trustIdle: one.trustIdle ?? true,

@@ -118,6 +118,10 @@ describe("never entered", () => {
     symlinkSync("real", join(root, "in"));
     expect(await searched(handsOn(root).files, "**/*.pyc", "out/*", "in/*")).toEqual({
       "real/x.pyc": "found",
+      ...{
+        out: "it is a symbolic link, which is not followed",
+        in: "it is a symbolic link, which is not followed",
+      },
     });
   });
 
