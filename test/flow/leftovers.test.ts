@@ -105,6 +105,7 @@ test("one application name in two roots on two hosts is one fleet, and each clea
   await (await there.open({ host: "there" })).application.startWorker();
   const { application } = await app.open();
   const report = await (await application.start("clean", { hosts: ["there"] })).report();
-  expect(report.jobs.filter(({ host }) => host === "there").map(({ totals }) => totals.done)).toEqual([1, 1]);
+  const onThere = report.jobs.filter(({ host, job }) => host === "there" && job !== "prune-redis"); // that runs anywhere
+  expect(onThere.map(({ totals }) => totals.done)).toEqual([1, 1]);
   expect(await app.redis.keys(app.key("host-here", "run-*"))).toEqual([]);
 });

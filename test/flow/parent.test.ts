@@ -59,9 +59,9 @@ describe("kill -9 of the worker", () => {
     const run = await application.start("shutdown", { detach: true });
     await isKilled;
     await doomed.result;
-    await application.startWorker();
-    await app.expireLocks("runs");
+    await app.expireLocks("runs"); // before another takes its own
     await app.expireLocks("host-here");
+    await application.startWorker();
     const report = await run.report();
 
     expect(report).toMatchObject({ run: run.id, verdict: "done", unreachable: [] });
@@ -85,8 +85,8 @@ describe("kill -9 of the worker", () => {
 
     await kill(doomed);
     expect(left(app, "stale.lock")).toEqual(["stale.lock"]);
-    await application.startWorker();
     await app.expireLocks("host-here");
+    await application.startWorker();
     await service.wasAsked(2);
     service.letGo();
 
@@ -105,8 +105,8 @@ describe("kill -9 of the worker", () => {
     for (let times = 1; times <= 3; times++) {
       await service.wasAsked(times);
       await kill(worker);
-      worker = await app.startWorker();
       await app.expireLocks("host-here");
+      worker = await app.startWorker();
     }
     await service.wasAsked(4);
     service.letGo();

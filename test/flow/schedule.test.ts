@@ -137,13 +137,13 @@ describe("a slot", () => {
       pid: 1,
       id: "x",
       version: "0.0.0",
-      fingerprint: "",
+      fingerprint: "0123456789ab",
       root: "/x",
-      since: "",
+      since: new Date().toISOString(),
       isCommand: false,
     };
     await app.redis.zadd(app.key("workers"), Date.now(), "ghost:1:x");
-    await app.redis.set(app.key("worker", "ghost:1:x"), JSON.stringify(ghost));
+    await app.redis.set(app.key("worker", "ghost:1:x"), JSON.stringify(ghost), "PX", 15_000);
     const { said, application } = await tick(app);
 
     const skipped = "slot skipped: the last run still goes on";
