@@ -51,10 +51,13 @@ export async function runJob(task: Task, environment: JobEnvironment): Promise<J
   }
 }
 
+/** The jobs that a service still running would keep from something. */
+const LOOKS_AT_PROCESSES: readonly string[] = ["clean-session-locks", "clean-temp-files"];
+
 /** In a plan, a job after `stop-services` must see the world as that would have left it. */
 function presumptionOf({ flow, stage, mode, force, job }: Task): { force: boolean } | undefined {
   const before: readonly string[] = flows[flow].slice(0, stage).flat();
-  const isAfterStop = mode === "plan" && before.includes("stop-services") && job !== "check-system";
+  const isAfterStop = mode === "plan" && before.includes("stop-services") && LOOKS_AT_PROCESSES.includes(job);
   return isAfterStop ? { force } : undefined;
 }
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import type { Mode } from "../report/report.ts";
 import type { FileEntry, Files } from "./files.ts";
 import { LOCK_MAX_BYTES, parseLockOwner } from "./lock-owner.ts";
 import { lockThrough, type OpenFiles, readOpenFiles } from "./open-files.ts";
@@ -14,6 +15,7 @@ export type Holder =
 export interface LocksOptions {
   /** A real path. */
   readonly root: string;
+  readonly mode: Mode;
   /** The config says that no process outside this pid namespace can hold a lock. */
   readonly trustNamespace: boolean;
   /** Processes that an earlier stage of the same plan would have stopped already. */
@@ -43,10 +45,10 @@ export class Locks {
     return this.#holderBy(this.#openFiles, file);
   }
 
-  /** The same, looked at afresh: to be asked right before a lock is removed. */
+  /** The same, looked at afresh: to be asked right before a lock is removed. A plan removes nothing. */
   holderNow(file: FileEntry): Holder {
-    this.#openFiles = this.#readOpenFiles();
-    return this.#holderBy(this.#openFiles, file);
+    if (this.#options.mode === "apply") this.#openFiles = undefined;
+    return this.holderOf(file);
   }
 
   #readOpenFiles(): OpenFiles {

@@ -58,7 +58,7 @@ function makeWorld({ config, mode, keepRedis, signal, clock }: WorldOptions, pre
   return {
     files,
     processes: new Processes({ root, services, files, mode, clock, signal, presumed }),
-    locks: new Locks(files, { root, trustNamespace: config.pidNamespace === "trusted", presumed }),
+    locks: new Locks(files, { root, mode, trustNamespace: config.pidNamespace === "trusted", presumed }),
     redis,
     celery: new CeleryTasks(config.redis.url, mode === "apply" && !keepRedis, clock),
     clock,

@@ -37,7 +37,11 @@ export function handsOn(root: string, options: HandsOptions = {}) {
   const files = new Files({ ...common, preserve: options.preserve ?? [], limit: options.limit ?? 1_000_000 });
   onTestFinished(() => files.close());
   const processes = new Processes({ ...common, services: options.services ?? [], files });
-  return { files, processes, locks: new Locks(files, { root, trustNamespace: false, presumed }) };
+  return {
+    files,
+    processes,
+    locks: new Locks(files, { root, mode: common.mode, trustNamespace: false, presumed }),
+  };
 }
 
 /** A service with everything but its name defaulted: any process with its name in the command line. */

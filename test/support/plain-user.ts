@@ -43,7 +43,7 @@ export function asPlainUser(program: string, facts: object = {}): unknown {
       return {
         files,
         processes: new Processes({ ...common, root, services: [], files }),
-        locks: new Locks(files, { root, trustNamespace: false, presumed }),
+        locks: new Locks(files, { root, mode: "apply", trustNamespace: false, presumed }),
       };
     };
     const all = async (found) => { const list = []; for await (const one of found) list.push(one); return list; };
