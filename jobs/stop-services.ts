@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Service } from "../src/config/config.ts";
+import type { FileEntry } from "../src/system/files.ts";
 import type { PidFileFinding, Process } from "../src/system/processes.ts";
 import { kill, shutDownWarmly } from "../src/system/stopping.ts";
 import { defineJob, type JobContext } from "./job.ts";
@@ -48,19 +49,23 @@ async function stopService(name: string, force: boolean, context: JobContext): P
 }
 
 /** A pid file goes only when its process is proved gone. */
-async function settlePidFile(
-  finding: PidFileFinding,
-  stop: Stop,
-  { files, report }: JobContext,
-): Promise<void> {
+async function settlePidFile(finding: PidFileFinding, stop: Stop, context: JobContext): Promise<void> {
+  const { report } = context;
   if (finding.state === "unsure") {
     report.kept(finding.file.path, finding.reason);
     if (finding.mayRun)
       report.incomplete(`cannot tell what ${finding.file.path} stands for: ${finding.reason}`);
   } else if (finding.state === "gone") {
-    report.add(finding.file.path, { reason: finding.reason, ...files.remove(finding.file) });
-  } else if (await stop(finding.process)) report.add(finding.file.path, files.remove(finding.file));
+    removePidFile(finding.file, context, finding.reason);
+  } else if (await stop(finding.process)) removePidFile(finding.file, context);
   else report.kept(finding.file.path, `pid ${finding.process.pid} is still running`);
+}
+
+/** One in a preserved place leads to its service, and stays. */
+function removePidFile(file: FileEntry, { files, report }: JobContext, reason?: string): void {
+  const guard = files.guardOf(file.path);
+  if (guard !== undefined) report.kept(file.path, `preserved (${guard})`);
+  else report.add(file.path, { ...(reason !== undefined && { reason }), ...files.remove(file) });
 }
 
 /** A process of the service that no pid file leads to: not ours to stop, unless somebody says so. */

@@ -96,6 +96,11 @@ export class Files {
     return this.#openFiles.openersOf(entry)[0]?.pid;
   }
 
+  /** Which pattern of the preserve list protects a path, if one does: then it is not to be removed. */
+  guardOf(path: string): string | undefined {
+    return this.#preserver(path);
+  }
+
   /** What a directory holds; `holding` are the globs of the names it may hold. */
   contentsOf(directory: FileEntry, holding: readonly string[]): Contents {
     const isExpected = matcherOf(holding);

@@ -49,7 +49,8 @@ export function identify(
   { root, matches, isOfAnyService }: { root: string; matches: readonly RegExp[]; isOfAnyService: boolean },
 ): PidFileFinding {
   const unsure = (reason: string, mayRun = false) => ({ file, state: "unsure", reason, mayRun }) as const;
-  if (content === undefined) return unsure("it cannot be read as a regular file");
+  if (content === undefined)
+    return unsure("it cannot be read as a regular file", file.kind === "link" || file.kind === "file");
   const pid = parsePidFile(content);
   if (pid === undefined) return unsure("it does not hold a pid");
   if (pid === 1) return unsure("it names pid 1");
@@ -62,7 +63,7 @@ export function identify(
   if (process.startedAtMs > file.modifiedAtMs + SLACK_MS) {
     const late = `pid ${pid} is another process now, started after this file`;
     return isMatching
-      ? unsure(`${late}, but it looks like a service`)
+      ? unsure(`${late}, but it looks like a service`, true)
       : { file, state: "gone", reason: late };
   }
   if (!isMatching && !isOfAnyService)

@@ -37,7 +37,7 @@ interface Stat {
 export function readProcess(pid: number, bootMs = bootedAtMs()): Process | undefined {
   const stat = readStat(pid);
   if (stat?.isAlive !== true) return undefined;
-  const commandLine = readProcFile(`/proc/${pid}/cmdline`);
+  const commandLine = readProcFile(`${stat.hasLostLeader ? otherThreadOf(pid) : `/proc/${pid}`}/cmdline`);
   if (commandLine === undefined) return undefined;
   return {
     pid,
@@ -105,7 +105,15 @@ export function isKernelThread(pid: number): boolean {
 
 /** The working directory, or `undefined` where it cannot be seen. */
 export function workingDirectoryOf(pid: number): string | undefined {
-  return ifThere(() => readlinkSync(`/proc/${pid}/cwd`));
+  const seen = ifThere(() => readlinkSync(`/proc/${pid}/cwd`));
+  if (seen !== undefined || readStat(pid)?.hasLostLeader !== true) return seen;
+  return ifThere(() => readlinkSync(`${otherThreadOf(pid)}/cwd`));
+}
+
+/** Where a thread that lives tells what the first one, which has ended, does not tell any more. */
+function otherThreadOf(pid: number): string {
+  const threads = ifThere(() => readdirSync(`/proc/${pid}/task`)) ?? [];
+  return `/proc/${pid}/task/${threads.find((id) => Number(id) !== pid) ?? pid}`;
 }
 
 /** When this machine started, by the clock as it is set now. The kernel gives whole seconds. */

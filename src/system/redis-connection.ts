@@ -31,11 +31,21 @@ export function addressOf(text: string): string {
   return url.protocol === "redis+unix:" ? url.pathname : `${url.hostname}:${url.port || 6379}`;
 }
 
+/** A server that keeps silent costs every caller the whole deadline: for a moment its silence is remembered. */
+const SILENCE = /timed out|ETIMEDOUT|does not answer/;
+const SILENCE_MS = 5_000;
+const silentSinceMs = new Map<string, number>();
+
 /**
  * A connection that is made now or not at all: no queueing of commands, no reconnecting.
- * Throws `redis-unreachable`, within two seconds, with the reason and without the password.
+ * Throws `redis-unreachable`, within two seconds, with the reason and without the password; at once when the same
+ * server has kept silent in the last five seconds.
  */
 export async function connectRedis(url: string, options: RedisOptions = {}): Promise<Redis> {
+  const address = addressOf(url);
+  if (performance.now() - (silentSinceMs.get(address) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS) {
+    throw unreachable(url, "it has not answered a moment ago");
+  }
   const settings: RedisOptions = {
     ...redisOptionsOf(url),
     lazyConnect: true,
@@ -63,14 +73,17 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
     return redis;
   } catch (error) {
     redis.disconnect();
-    throw new SafeShutdownError(
-      "redis-unreachable",
-      `Redis at ${addressOf(url)} cannot be reached: ${withoutSecrets(messageOf(reason ?? error), url)}`,
-      { cause: new Error(withoutSecrets(messageOf(error), url)) },
-    );
+    const why = messageOf(reason ?? error);
+    if (SILENCE.test(why)) silentSinceMs.set(address, performance.now());
+    throw unreachable(url, why);
   } finally {
     clearTimeout(timer);
   }
+}
+
+function unreachable(url: string, reason: string): SafeShutdownError {
+  const text = withoutSecrets(reason, url);
+  return new SafeShutdownError("redis-unreachable", `Redis at ${addressOf(url)} cannot be reached: ${text}`);
 }
 
 /** A server may quote what it was told, the password among it. */

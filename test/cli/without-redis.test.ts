@@ -35,6 +35,21 @@ test("a shutdown without Redis stops and cleans, says what it skipped, and takes
   expect(files.removed.filter((path) => existsSync(join(root, path)))).toEqual([]);
 });
 
+test("a Redis that hangs costs less than 3 s too: its silence is waited for once", async () => {
+  const redis = await useRedis();
+  const root = await useApplication();
+  const usual = await cliIn(root, redis.url).run("--yes");
+  process.kill(redis.pid(), "SIGSTOP");
+  try {
+    const result = await cliIn(root, redis.url).run("--yes");
+    expect(result.code).toBe(0);
+    expect(result.durationMs).toBeLessThan(usual.durationMs + 3_000);
+    expect(result.stdout).toMatch(/prune-redis {2}skipped: Redis at .* cannot be reached: /);
+  } finally {
+    process.kill(redis.pid(), "SIGCONT");
+  }
+});
+
 test("the text for people says it too", async () => {
   const { code, stdout } = await cliIn(await useApplication()).run("clean --yes");
   expect(code).toBe(0);
