@@ -39,14 +39,16 @@ test("a Redis that hangs costs less than 3 s too: its silence is waited for once
   const redis = await useRedis();
   const root = await useApplication();
   const usual = await cliIn(root, redis.url).run("--yes");
-  process.kill(redis.pid(), "SIGSTOP");
+  const pid = redis.pid();
+  if (pid === undefined) throw new Error("expected a running Redis");
+  process.kill(pid, "SIGSTOP");
   try {
     const result = await cliIn(root, redis.url).run("--yes");
     expect(result.code).toBe(0);
     expect(result.durationMs).toBeLessThan(usual.durationMs + 3_000);
     expect(result.stdout).toMatch(/prune-redis {2}skipped: Redis at .* cannot be reached: /);
   } finally {
-    process.kill(redis.pid(), "SIGCONT");
+    process.kill(pid, "SIGCONT");
   }
 });
 
