@@ -203,7 +203,7 @@ export const configFileSchema = z
     limits: limits.prefault({}),
     pidNamespace: z.enum(["auto", "trusted"]).default("auto").meta({
       description:
-        "In a container with its own pid namespace no lock can be called free, since processes outside cannot be seen; trusted: none of them uses the files of this root.",
+        "In a container with its own pid namespace no lock can be called free and no process gone, since those outside cannot be seen; trusted: none of them belongs to this application.",
     }),
     stageDeadline: duration.prefault("15m").meta({
       description: "After it, a host that has not finished a stage is reported and the run goes on.",

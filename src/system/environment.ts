@@ -1,13 +1,16 @@
 import { platform } from "node:os";
 import type { Config } from "../config/config.ts";
 import { messageOf, type Problem } from "../errors.ts";
+import { seesAllProcesses } from "./proc.ts";
 import { addressOf, connectRedis } from "./redis-connection.ts";
 
 /** What is odd about this machine and its Redis: nothing forbids to run, but an operator should know. */
-export async function environmentWarnings(config: Pick<Config, "redis" | "queue">): Promise<Problem[]> {
+export async function environmentWarnings(
+  config: Pick<Config, "redis" | "queue" | "pidNamespace">,
+): Promise<Problem[]> {
   const urls = [...new Set([config.redis.url, config.queue.url])];
   const ofRedis = await Promise.all(urls.map((url) => redisWarnings(url, url === config.queue.url)));
-  return [...hostWarnings(), ...ofRedis.flat()];
+  return [...hostWarnings(), ...namespaceWarnings(config), ...ofRedis.flat()];
 }
 
 function hostWarnings(): Problem[] {
@@ -27,6 +30,18 @@ function hostWarnings(): Problem[] {
     });
   }
   return warnings;
+}
+
+function namespaceWarnings({ pidNamespace }: Pick<Config, "pidNamespace">): Problem[] {
+  if (pidNamespace === "trusted" || seesAllProcesses()) return [];
+  return [
+    {
+      path: "this container",
+      message:
+        "only processes of its own pid namespace can be seen: no lock counts as free, no process as gone",
+      hint: "share the host's pid namespace (docker: pid: host), or set pidNamespace: trusted",
+    },
+  ];
 }
 
 async function redisWarnings(url: string, isQueue: boolean): Promise<Problem[]> {

@@ -1,4 +1,5 @@
 import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 import type { Service } from "../config/config.ts";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
@@ -12,6 +13,7 @@ import {
   type Process,
   processOfThread,
   readProcess,
+  seesAllProcesses,
   workingDirectoryOf,
 } from "./proc.ts";
 
@@ -39,6 +41,8 @@ export interface ProcessesOptions {
   readonly services: readonly Service[];
   readonly files: Files;
   readonly mode: Mode;
+  /** The config says that every process of the application is in this pid namespace. */
+  readonly trustNamespace: boolean;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** Processes that an earlier stage of the same plan would have stopped already. */
@@ -97,6 +101,10 @@ export class Processes {
       matches: (service === undefined ? services : [service]).map(({ matches }) => matches),
       isOfAnyService: service === undefined,
     });
+    if (finding.state === "gone" && !(this.#options.trustNamespace || seesAllProcesses())) {
+      const reason = `${finding.reason}, as far as can be seen from inside this container (see pidNamespace)`;
+      return { file, state: "unsure", reason, mayRun: true };
+    }
     if (finding.state !== "running") return finding;
     const { pid } = finding.process;
     if (this.#own.has(pid))
@@ -184,13 +192,21 @@ const INTERPRETER = /^(?:python|pypy|node|ruby|perl|php|java|deno|bun)[\d.]*$/;
 /**
  * Whether a command line is that of a program which `matches`, not one that only mentions it: an editor or a `tail` on
  * a file of that name, a shell with the words in its script. The match must begin in the program's own name, or, for an
- * interpreter, in its first arguments (`python3 -m celery …`).
+ * interpreter, in its first arguments (`python3 -m celery …`). safe-shutdown itself is none, whatever its `--root` is.
  */
 function isProgram(commandLine: string, matches: RegExp): boolean {
   const words = commandLine.split(" ");
   const isInterpreted = INTERPRETER.test(basename(words[0] ?? ""));
+  if (isOurs((isInterpreted && words.slice(1).find((word) => !word.startsWith("-"))) || (words[0] ?? "")))
+    return false;
   const reach = words.slice(0, isInterpreted ? 4 : 1).join(" ").length;
   return (matches.exec(commandLine)?.index ?? reach) < reach;
+}
+
+const OWN_PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
+
+function isOurs(program: string): boolean {
+  return program === OWN_PROGRAM || /(?:^|\/)safe-shutdown(?:\/dist\/src\/cli\/main\.js)?$/.test(program);
 }
 
 function unreadable(path: string, reason = "it cannot be looked at"): PidFileFinding {

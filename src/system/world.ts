@@ -48,6 +48,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 function makeWorld({ config, mode, keepRedis, signal, clock }: WorldOptions, presumed: Presumed): World {
   const { root, preserve, limits, services } = config;
   const files = new Files({ root, preserve, mode, limit: limits.files, clock, signal, presumed });
+  const trustNamespace = config.pidNamespace === "trusted";
   const redis = new Keyspace({
     mode,
     latencyBudgetMs: config.redis.latencyBudgetMs,
@@ -57,8 +58,8 @@ function makeWorld({ config, mode, keepRedis, signal, clock }: WorldOptions, pre
   });
   return {
     files,
-    processes: new Processes({ root, services, files, mode, clock, signal, presumed }),
-    locks: new Locks(files, { root, mode, trustNamespace: config.pidNamespace === "trusted", presumed }),
+    processes: new Processes({ root, services, files, mode, trustNamespace, clock, signal, presumed }),
+    locks: new Locks(files, { root, mode, trustNamespace, presumed }),
     redis,
     celery: new CeleryTasks(config.redis.url, mode === "apply" && !keepRedis, clock),
     clock,

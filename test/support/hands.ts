@@ -36,7 +36,12 @@ export function handsOn(root: string, options: HandsOptions = {}) {
   };
   const files = new Files({ ...common, preserve: options.preserve ?? [], limit: options.limit ?? 1_000_000 });
   onTestFinished(() => files.close());
-  const processes = new Processes({ ...common, services: options.services ?? [], files });
+  const processes = new Processes({
+    ...common,
+    trustNamespace: false,
+    services: options.services ?? [],
+    files,
+  });
   return {
     files,
     processes,

@@ -42,7 +42,7 @@ export function asPlainUser(program: string, facts: object = {}): unknown {
       const files = new Files({ ...common, root, preserve: [], limit: 1000 });
       return {
         files,
-        processes: new Processes({ ...common, root, services: [], files }),
+        processes: new Processes({ trustNamespace: false, ...common, root, services: [], files }),
         locks: new Locks(files, { root, mode: "apply", trustNamespace: false, presumed }),
       };
     };
