@@ -2,7 +2,7 @@
 FROM node:20-slim AS build
 WORKDIR /opt/safe-shutdown
 COPY package.json package-lock.json ./
-RUN npm ci
+RUN npm install
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
 COPY jobs ./jobs

@@ -63,7 +63,7 @@ export function identify(
   if (process.startedAtMs > file.modifiedAtMs + SLACK_MS) {
     const late = `pid ${pid} is another process now, started after this file`;
     return isMatching
-      ? unsure(`${late}, but it looks like a service`, true)
+      ? unsure(`${late}, but it looks like a service`)
       : { file, state: "gone", reason: late };
   }
   if (!isMatching && !isOfAnyService)
