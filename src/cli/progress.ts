@@ -1,12 +1,13 @@
 import type { RunView, TaskView } from "../flow/view.ts";
+import type { RunReport } from "../report/report.ts";
 import { formatBytes, printable } from "../report/words.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Shows a run while it goes on. */
 export interface ProgressDisplay {
   show(view: RunView): void;
-  /** Leaves the screen as it should stay. May be called twice. */
-  end(): void;
+  /** Leaves the screen as it should stay. May be called twice; with the report, what was not seen to end is told. */
+  end(report?: RunReport): void;
 }
 
 /** Rows that move on a terminal, plain lines elsewhere, nothing with --quiet. Everything goes to stderr. */
@@ -22,6 +23,11 @@ function movingRows(terminal: Terminal): ProgressDisplay {
   let drawn = 0;
   let last = "";
   const erase = () => (drawn > 0 ? `\x1b[${drawn}A\x1b[0J` : "");
+  terminal.giveWay = () => {
+    process.stderr.write(erase());
+    drawn = 0;
+    last = "";
+  };
   return {
     show(view) {
       const { rows: height = 24, columns: width = 80 } = process.stderr;
@@ -48,9 +54,11 @@ function movingRows(terminal: Terminal): ProgressDisplay {
 /** One line when a job changes its state or what it waits for; the seconds it counts are no change. */
 function plainLines(terminal: Terminal): ProgressDisplay {
   const told = new Map<string, string>();
+  let tasks: readonly TaskView[] = [];
   return {
     show(view) {
-      for (const [index, task] of view.stages.flat().entries()) {
+      tasks = view.stages.flat();
+      for (const [index, task] of tasks.entries()) {
         const { state, progress } = task;
         const waitsFor = state === "running" ? progress?.waitingFor?.replace(/:.*/, "") : undefined;
         const news = `${state} ${waitsFor ?? ""}`;
@@ -61,7 +69,15 @@ function plainLines(terminal: Terminal): ProgressDisplay {
         );
       }
     },
-    end() {},
+    end(report) {
+      for (const { job, host, status } of report?.jobs ?? []) {
+        const seen = tasks.findIndex(
+          (task) => task.job === job && (task.host === undefined || task.host === host),
+        );
+        const isTold = seen >= 0 && told.get(String(seen))?.startsWith("ended") === true;
+        if (!isTold && status !== "skipped" && status !== "missing") terminal.tell(`${job}: ended`);
+      }
+    },
   };
 }
 

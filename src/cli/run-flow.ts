@@ -61,7 +61,7 @@ async function follow(run: Run, application: Application, terminal: Terminal): P
   const interruption = interruptible(run, application, terminal);
   try {
     const report = await run.report(progress.show);
-    progress.end();
+    progress.end(report);
     terminal.print(renderReport(report, { palette: terminal.out, verbose: verbose === true }));
     terminal.printJson(report);
     return interruption.happened ? 130 : exitCodeOfRun(report);

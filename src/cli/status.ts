@@ -79,7 +79,8 @@ function render({ app, root, host, system, workers, schedule, lastRun }: Status,
     );
   }
   if (schedule.length > 0) lines.push(...renderSchedule(schedule, out).map((line) => row("Schedule", line)));
-  lines.push(row("Last run", lastRun === null ? "none known" : describeRun(lastRun)));
+  const none = workers === null ? "unknown" : "none known";
+  lines.push(row("Last run", lastRun === null ? none : describeRun(lastRun)));
   return lines.join("\n");
 }
 

@@ -33,9 +33,14 @@ export class Terminal {
     if (this.options.json === true) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 
+  /** What is drawn on the screen for a while, and must give way before something else is written there. */
+  giveWay: () => void = () => {};
+
   /** A word beside the result. Nothing with --quiet. */
   tell(text: string): void {
-    if (this.options.quiet !== true) process.stderr.write(`${text}\n`);
+    if (this.options.quiet === true) return;
+    this.giveWay();
+    process.stderr.write(`${text}\n`);
   }
 
   /** Says what went wrong and answers the exit code. With --json it is the one document on stdout. */

@@ -34,11 +34,24 @@ export async function addChildren(
   );
 }
 
+interface CollectFacts {
+  readonly givenUp: GivenUp;
+  readonly cancelled: boolean;
+  /** Where the parent runs. */
+  readonly host: string;
+  /** Those that were asked for. */
+  readonly hosts: readonly string[];
+}
+
+function isOnceWithoutHosts(host: string | undefined, { givenUp, hosts }: CollectFacts): boolean {
+  return host === undefined && hosts.every((one) => reasonGivenUp(givenUp, one) !== undefined);
+}
+
 /** One result per expected task: what came back, or why nothing did. */
 export async function collectResults(
   parent: Job,
   tasks: readonly PlannedTask[],
-  facts: { givenUp: GivenUp; cancelled: boolean; host: string },
+  facts: CollectFacts,
 ): Promise<JobResult[]> {
   const { processed = {}, ignored = {} } = await parent.getDependencies();
   const results = new Map(
@@ -59,7 +72,9 @@ export async function collectResults(
             ? without("missing", givenUp)
             : facts.cancelled
               ? without("skipped", "the run was cancelled before")
-              : without("missing", "it did not come back"))
+              : isOnceWithoutHosts(task.host, facts)
+                ? without("skipped", "no host was reached")
+                : without("missing", "it did not come back"))
     );
   });
 }

@@ -6,7 +6,7 @@ import type { Clock } from "../system/clock.ts";
 import { isCancelled } from "./cancel.ts";
 import { addChildren, collectResults, idOf, unknownTo } from "./children.ts";
 import { clearDeadline, setDeadline } from "./deadline.ts";
-import { givenUpOf, giveUp, UNREACHABLE } from "./given-up.ts";
+import { givenUpOf, giveUp, reasonGivenUp, UNREACHABLE } from "./given-up.ts";
 import { saveReport } from "./history.ts";
 import { liveHosts } from "./hosts.ts";
 import { nextStepsOf } from "./inline.ts";
@@ -37,8 +37,10 @@ export async function runParent(
     const pending = await unknownTo(parent, stage);
     if (pending.length > 0) {
       await giveUpUnreachable(queues, run, pending);
+      const givenUp = await givenUpOf(queues, run);
+      if (intent.hosts.every((host) => reasonGivenUp(givenUp, host) !== undefined)) break; // nobody is left to do it
       await setDeadline(queues, run, stage, config.stageDeadlineMs);
-      await addChildren(queues, parent, pending, await givenUpOf(queues, run));
+      await addChildren(queues, parent, pending, givenUp);
     }
     if (await parent.moveToWaitingChildren(token)) throw new WaitingChildrenError();
     await clearDeadline(queues, run, stage);
@@ -48,7 +50,10 @@ export async function runParent(
 
   const givenUp = await givenUpOf(queues, run);
   const cancelled = await isCancelled(queues, run);
-  const results = await collectResults(parent, stages.flat(), { givenUp, cancelled, host: config.host });
+  const results = await collectResults(parent, stages.flat(), {
+    ...{ givenUp, cancelled, host: config.host },
+    hosts: intent.hosts,
+  });
   const report = assemble(
     {
       run,

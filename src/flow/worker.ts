@@ -157,7 +157,7 @@ export class MaintenanceWorker {
   }
 
   async #processRun(job: Job, token = "", signal?: AbortSignal): Promise<unknown> {
-    const { config, clock } = this.#options;
+    const { config, clock, log } = this.#options;
     if (job.name === DEADLINE) {
       const { run, stage } = parse(deadlineSchema, job.data);
       return endStage(this.#queues, run, stage, config.stageDeadlineMs);
@@ -170,7 +170,12 @@ export class MaintenanceWorker {
         `refused: requested ${formatDuration(clock.now() - job.timestamp)} ago, and no worker was there to run it`,
       );
     }
-    const { verdict } = await runParent(job, token, intent, { queues: this.#queues, config, clock });
+    const { run, verdict, durationMs } = await runParent(job, token, intent, {
+      queues: this.#queues,
+      config,
+      clock,
+    });
+    log.info({ run, flow: intent.flow, mode: intent.mode, verdict, durationMs }, "run ended");
     return { verdict };
   }
 
@@ -197,8 +202,15 @@ export class MaintenanceWorker {
       const onProgress = throttle(PROGRESS_MS, clock, (progress: Progress) => {
         job.updateProgress(progress).catch(() => undefined);
       });
+      const about = { run: task.run, job: task.job, host: config.host, mode: task.mode };
+      log.info(about, "job begins");
       const result = await runJob(task, { config, clock, log, signal: stopped, onProgress });
-      await job.updateProgress({ totals: result.report.totals }).catch(() => undefined);
+      const { status, reason, durationMs, totals } = result.report;
+      log.info(
+        { ...about, status, ...(reason !== undefined && { reason }), durationMs, ...totals },
+        "job ended",
+      );
+      await job.updateProgress({ totals }).catch(() => undefined);
       return result;
     } catch (error) {
       if (!(stopped.reason instanceof Interrupted)) throw error;

@@ -61,7 +61,9 @@ export function withoutRunning(job: string, host: string, status: JobStatus, rea
 function verdictOf(results: readonly JobResult[], isIncomplete: boolean): Verdict {
   if (results.some(({ refused }) => refused)) return "refused";
   const counted = results.filter(({ report }) => report.status !== "skipped");
-  if (counted.length > 0 && counted.every(({ report }) => hasNothing(report))) return "failed";
+  const hasFailed = counted.some(({ report }) => report.status === "failed");
+  if (hasFailed && counted.every(({ report }) => hasNothing(report))) return "failed";
+  if (results.length > 0 && counted.length === 0) return "partial"; // nothing of what was asked for was done
   if (isIncomplete || counted.some(({ report }) => report.status !== "done")) return "partial";
   return "done";
 }

@@ -50,9 +50,10 @@ function headline({ flow, mode, verdict, durationMs, app, hosts, run }: RunRepor
   return `${palette.bold(printable(app))} on ${where}: ${what}: ${palette.bold(word)} in ${formatDuration(durationMs)} ${palette.dim(`(${printable(run)})`)}`;
 }
 
-function renderJob(job: JobReport, { hosts }: RunReport, { palette, verbose }: TextOptions): string[] {
+function renderJob(job: JobReport, { hosts, mode }: RunReport, { palette, verbose }: TextOptions): string[] {
   const name = printable(hosts.length > 1 ? `${job.job} on ${job.host}` : job.job);
-  const status = job.status === "done" ? palette.green(job.status) : palette.yellow(job.status);
+  const word = mode === "plan" && job.status === "done" ? "planned" : job.status;
+  const status = job.status === "done" ? palette.green(word) : palette.yellow(word);
   const lines = [
     `${palette.bold(name)}  ${status}${job.reason === undefined ? "" : `: ${printable(job.reason)}`}`,
   ];

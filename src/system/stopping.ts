@@ -33,7 +33,8 @@ export async function shutDownWarmly(
   const startedAtMs = clock.elapsed();
   const tree = processes.treeOf(process); // noted before: orphans cannot be traced back
   const sent = processes.signal(process, "SIGTERM", service.matches);
-  if (sent.outcome !== "done") return withoutWaiting(sent, `SIGTERM, then up to ${grace} of grace`);
+  const after = service.afterGrace === "kill" ? "SIGKILL" : "left alone";
+  if (sent.outcome !== "done") return withoutWaiting(sent, `SIGTERM, up to ${grace} of grace, then ${after}`);
 
   const left = await processes.waitUntilGone(tree, service.graceMs, (running, waitedMs) =>
     onWait(`${service.name} (${pidsOf(running)}): ${formatDuration(waitedMs)} of ${grace}`),

@@ -269,7 +269,7 @@ test.each([{ force: false }, { force: true }])(
     const { lines } = await app.run("stop-services", { mode: "plan", switches: { force } });
     expect(lines).toEqual([
       "pids/worker.pid: planned",
-      `workers (pid ${worker.pid}): planned: ${force ? "SIGKILL to 2 processes" : "SIGTERM, then up to 10s of grace"}`,
+      `workers (pid ${worker.pid}): planned: ${force ? "SIGKILL to 2 processes" : "SIGTERM, up to 10s of grace, then SIGKILL"}`,
     ]);
     expect(diff(before, snapshot(app.root))).toEqual({ added: [], removed: [], changed: [] });
     expect(readProcess(worker.pid)).toEqual(facts);

@@ -25,7 +25,8 @@ test.each([
   { jobs: [job("done")], verdict: "done", exit: 0 },
   { jobs: [job("done"), job("done")], verdict: "done", exit: 0 },
   { jobs: [job("done"), job("skipped")], verdict: "done", exit: 0 },
-  { jobs: [job("skipped")], verdict: "done", exit: 0 },
+  { jobs: [job("skipped")], verdict: "partial", exit: 3 },
+  { jobs: [job("missing"), job("skipped")], verdict: "partial", exit: 3 },
   { jobs: [], verdict: "done", exit: 0 },
   { jobs: [job("done"), job("partial")], verdict: "partial", exit: 3 },
   { jobs: [job("partial")], verdict: "partial", exit: 3 },
@@ -59,7 +60,7 @@ test.each([
     when: "a host was unreachable, and nothing came back",
     facts: { unreachable: ["h1"] },
     jobs: [job("missing")],
-    verdict: "failed",
+    verdict: "partial",
   },
 ])("the verdict when $when is $verdict", ({ facts, jobs, verdict }) => {
   expect(assemble({ ...FACTS, ...facts }, jobs).verdict).toBe(verdict);
