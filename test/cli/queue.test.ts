@@ -90,8 +90,13 @@ test("the worker takes runs with its own log, plain JSON lines off a terminal", 
   const lines = stderr
     .trim()
     .split("\n")
-    .map((line) => JSON.parse(line).msg);
-  expect(lines).toEqual(["the maintenance worker is up", "stopping: current jobs may finish", "stopped"]);
+    .map((line) => JSON.parse(line));
+  const messages = lines.map(({ msg }) => msg);
+  expect(messages.filter((msg) => !msg.startsWith("job"))).toEqual([
+    ...["the maintenance worker is up", "run ended", "stopping: current jobs may finish", "stopped"],
+  ]);
+  expect(messages.filter((msg) => msg === "job begins")).toHaveLength(3);
+  expect(lines.find(({ msg }) => msg === "run ended")).toMatchObject({ flow: "clean", verdict: "done" });
 });
 
 test("--hosts with a host that has no worker: reported as unreachable, exit 3, the known host is done", async () => {
