@@ -87,7 +87,7 @@ function unreachable(url: string, reason: string): SafeShutdownError {
 }
 
 /** A server may quote what it was told, the password among it. */
-export function withoutSecrets(message: string, url: string): string {
+function withoutSecrets(message: string, url: string): string {
   const { username, password } = new URL(url);
   const secrets = [password, decodeURIComponent(password), username, decodeURIComponent(username)];
   return secrets
