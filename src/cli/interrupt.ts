@@ -38,6 +38,7 @@ export function interruptible(
       return count > 0;
     },
     end() {
+      if (count > 0) return; // a second Ctrl-C while the last words are said still means 130
       process.off("SIGINT", interrupt).off("SIGTERM", interrupt).off("SIGHUP", ignore);
     },
   };
