@@ -1,22 +1,11 @@
 import type { z } from "zod";
 import type { Config } from "../src/config/config.ts";
 import type { JobReporter } from "../src/report/job-reporter.ts";
-import type { CeleryTasks } from "../src/system/celery-tasks.ts";
-import type { Clock } from "../src/system/clock.ts";
-import type { Files } from "../src/system/files.ts";
-import type { Keyspace } from "../src/system/keyspace.ts";
-import type { Locks } from "../src/system/locks.ts";
-import type { Processes } from "../src/system/processes.ts";
+import type { World } from "../src/system/world.ts";
 
 /** The world as a job may see it. Whether its hands really act (apply) or only say what they would (plan) is theirs to know. */
-export interface JobContext {
+export interface JobContext extends Omit<World, "close"> {
   readonly config: Config;
-  readonly files: Files;
-  readonly processes: Processes;
-  readonly locks: Locks;
-  readonly redis: Keyspace;
-  readonly celery: CeleryTasks;
-  readonly clock: Clock;
   readonly report: JobReporter;
   readonly log: Log;
   /** Aborts when the run is cancelled or the worker must stop: finish the current item and return. */

@@ -58,7 +58,7 @@ export class Application {
     this.#log = log;
     this.#clock = clock;
     this.#version = version;
-    this.#trouble = new Trouble(clock, log, () => undefined);
+    this.#trouble = new Trouble(clock, log);
   }
 
   /**

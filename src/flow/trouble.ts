@@ -5,41 +5,30 @@ import type { Clock } from "../system/clock.ts";
 
 /*
  * What a worker hears from its connections. A Redis that is away comes back, and the connections with it; one that
- * says no goes on saying it, thousands of times a second, until nobody asks any more.
+ * says no goes on saying it, thousands of times a second.
  */
 
 /** The same trouble is logged once in this time, with how often it came. */
 const QUIET_MS = 30_000;
-/** So many refusals within this time are no accident. */
-const PERSISTENT = { count: 5, withinMs: 10_000 };
 
 /** Error codes of a server that is there and says no. Scripts put their own words around them. */
 const REFUSAL = /\b(NOPERM|NOAUTH|WRONGPASS|READONLY|OOM|MISCONF|CROSSSLOT|NOREPLICAS|CLUSTERDOWN)\b/;
 
+/** Logs what connections complain of, each kind seldom: a refusal is one kind, however it is worded. */
 export class Trouble {
   readonly #clock: Clock;
   readonly #log: Log;
-  readonly #onPersistent: (refusal: string) => void;
   readonly #heard = new Map<string, { atMs: number; since: number }>();
-  #refusalsAtMs: number[] = [];
 
-  /** `onPersistent` is told when the server goes on refusing; asking it again at once is of no use. */
-  constructor(clock: Clock, log: Log, onPersistent: (refusal: string) => void) {
+  constructor(clock: Clock, log: Log) {
     this.#clock = clock;
     this.#log = log;
-    this.#onPersistent = onPersistent;
   }
 
   note(error: unknown): void {
     const message = redactText(messageOf(error));
     const refusal = REFUSAL.exec(message)?.[1];
     this.#tell(refusal ?? message, message);
-    if (refusal === undefined) return;
-    const nowMs = this.#clock.now();
-    this.#refusalsAtMs = [...this.#refusalsAtMs.filter((ms) => nowMs - ms < PERSISTENT.withinMs), nowMs];
-    if (this.#refusalsAtMs.length < PERSISTENT.count) return;
-    this.#refusalsAtMs = [];
-    this.#onPersistent(message);
   }
 
   #tell(kind: string, message: string): void {
