@@ -4,7 +4,7 @@ import type { ProtectedKeys } from "../config/protected-keys.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import { PRUNE_PAGE } from "./prune-script.ts";
-import { connectRedis } from "./redis-connection.ts";
+import { connectRedis, isConnectionLoss } from "./redis-connection.ts";
 
 /** Why a key that a rule matches was kept. */
 export type KeepReason = "young" | "used" | "unproved" | "given" | "queue" | "protected" | "limit";
@@ -134,7 +134,7 @@ async function answerOf<T>(redis: Redis, asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {
-    if (redis.status === "ready") throw error;
+    if (redis.status === "ready" && !isConnectionLoss(error)) throw error;
     throw new SafeShutdownError("redis-unreachable", `Redis was lost: ${messageOf(error)}`, { cause: error });
   }
 }
