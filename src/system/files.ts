@@ -1,22 +1,16 @@
-import { lstatSync, rmdirSync, type Stats, statfsSync, unlinkSync } from "node:fs";
-import { posix } from "node:path";
-import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
+import { lstatSync, statfsSync } from "node:fs";
+import { systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
-import { Directories, DirectoryChanged, release, within } from "./directory.ts";
+import { type Contents, contentsOf } from "./contents.ts";
+import { Directories, DirectoryChanged } from "./directory.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
-import { matcherOf, preserverOf } from "./patterns.ts";
+import { preserverOf } from "./patterns.ts";
 import { readUntouched } from "./read-untouched.ts";
-import { childrenOf, entryOf, type FileEntry, type FindRule, type Found, isUtf8, walk } from "./walk.ts";
+import { isSame, Removal } from "./removal.ts";
+import { entryOf, type FileEntry, type FindRule, type Found, walk } from "./walk.ts";
 
 export type { FileEntry, FindRule, Found } from "./walk.ts";
-
-/** What is in a directory that is to go as a unit. */
-export interface Contents {
-  readonly files: readonly FileEntry[];
-  /** Why it cannot go as a unit: it holds what the rule did not expect, or cannot be looked into. */
-  readonly obstacle: string | undefined;
-}
 
 export interface FilesOptions {
   /** A real path. */
@@ -43,13 +37,14 @@ export class Files {
   readonly #options: FilesOptions;
   readonly #directories: Directories;
   readonly #preserver: (path: string) => string | undefined;
+  readonly #removal: Removal;
   #openFiles: OpenFiles | undefined;
-  #removed = 0;
 
   constructor(options: FilesOptions) {
     this.#options = options;
     this.#directories = new Directories(options.root);
     this.#preserver = preserverOf(options.preserve);
+    this.#removal = new Removal(this.#directories, options);
   }
 
   /**
@@ -103,42 +98,12 @@ export class Files {
 
   /** What a directory holds; `holding` are the globs of the names it may hold. */
   contentsOf(directory: FileEntry, holding: readonly string[]): Contents {
-    const isExpected = matcherOf(holding);
-    const files: FileEntry[] = [];
-    try {
-      const held = this.#directories.hold(directory.path);
-      try {
-        for (const child of childrenOf(held)) {
-          const { name } = child;
-          if (!child.isFile() || !isExpected(name) || !isUtf8(name)) {
-            return { files, obstacle: `it holds ${JSON.stringify(name)}` };
-          }
-          const guard = this.#preserver(posix.join(directory.path, name));
-          if (guard !== undefined) {
-            return { files, obstacle: `${JSON.stringify(name)} in it is preserved (${guard})` };
-          }
-          const stats = lstatSync(within(held, name), { throwIfNoEntry: false });
-          if (stats !== undefined) files.push(entryOf(posix.join(directory.path, name), stats));
-        }
-      } finally {
-        release(held);
-      }
-      return { files, obstacle: undefined };
-    } catch (error) {
-      if (error instanceof DirectoryChanged) return { files, obstacle: error.message };
-      return { files, obstacle: `it cannot be read: ${systemCodeOf(error) ?? messageOf(error)}` };
-    }
+    return contentsOf(directory, holding, this.#directories, this.#preserver);
   }
 
   /** Removes a file. Already gone counts as done. Throws `refused` when the limit is reached. */
   remove(entry: FileEntry): Effect {
-    return this.#guarded(entry, (at) => {
-      this.#requireRoomFor(1);
-      this.#removed += 1;
-      if (this.#options.mode === "plan") return { outcome: "planned", bytes: entry.freesBytes };
-      unlinkSync(at);
-      return { outcome: "done", bytes: entry.freesBytes };
-    });
+    return this.#removal.remove(entry);
   }
 
   /**
@@ -146,21 +111,7 @@ export class Files {
    * Throws `refused` when the limit would be reached before its last file.
    */
   removeDirectory(directory: FileEntry, holding: readonly string[]): Effect {
-    return this.#guarded(directory, () => {
-      const { files, obstacle } = this.contentsOf(directory, holding);
-      if (obstacle !== undefined) return { outcome: "changed", reason: obstacle };
-      this.#requireRoomFor(files.length);
-      let bytes = 0;
-      for (const [index, file] of files.entries()) {
-        const effect = this.remove(file);
-        if (!("bytes" in effect))
-          return { ...effect, reason: `${effect.reason}; ${index} files in it were removed` };
-        bytes += effect.bytes;
-      }
-      if (this.#options.mode === "plan") return { outcome: "planned", bytes };
-      rmdirSync(this.#directories.reach(directory.path));
-      return { outcome: "done", bytes };
-    });
+    return this.#removal.removeDirectory(directory, () => this.contentsOf(directory, holding));
   }
 
   /** Room on the file system of the root, in bytes. */
@@ -174,35 +125,6 @@ export class Files {
     this.#directories.close();
   }
 
-  /** A plan has the same limit, or it would promise what an apply refuses. */
-  #requireRoomFor(files: number): void {
-    const { limit, mode } = this.#options;
-    if (this.#removed + files <= limit) return;
-    const verb = mode === "plan" ? "would be" : "were";
-    throw new SafeShutdownError(
-      "refused",
-      `limits.files (${limit}) is reached: ${this.#removed} files ${verb} removed`,
-    );
-  }
-
-  /** Acts on an entry only if it is still what was observed. */
-  #guarded(entry: FileEntry, act: (at: string) => Effect): Effect {
-    try {
-      const at = this.#directories.reach(entry.path);
-      const stats = lstatSync(at, { throwIfNoEntry: false });
-      if (stats === undefined) return ALREADY_GONE;
-      if (!isSame(entry, stats)) return { outcome: "changed", reason: "it is no longer what was looked at" };
-      return act(at);
-    } catch (error) {
-      if (error instanceof SafeShutdownError) throw error;
-      if (error instanceof DirectoryChanged) return { outcome: "changed", reason: error.message };
-      const code = systemCodeOf(error);
-      if (code === "ENOENT") return ALREADY_GONE;
-      if (code === "ENOTEMPTY") return { outcome: "changed", reason: "something was put into it meanwhile" };
-      return { outcome: "failed", reason: code ?? messageOf(error) };
-    }
-  }
-
   #look<T>(look: () => T): T | undefined {
     try {
       return look();
@@ -211,13 +133,4 @@ export class Files {
       throw error;
     }
   }
-}
-
-const ALREADY_GONE: Effect = { outcome: "done", bytes: 0, reason: "it was already gone" };
-
-/** A directory's times and size change with what is in it, so only its identity counts. */
-function isSame(entry: FileEntry, stats: Stats): boolean {
-  if (entry.device !== stats.dev || entry.inode !== stats.ino) return false;
-  if (entry.kind === "directory") return stats.isDirectory();
-  return entry.modifiedAtMs === stats.mtimeMs && entry.sizeBytes === stats.size;
 }
