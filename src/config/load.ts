@@ -6,7 +6,7 @@ import { describeValue, type Finding, formatPath, toProblem, valueAt } from "./c
 import { findConfig } from "./discover.ts";
 import { type EffectiveSetting, effectiveSettings } from "./origins.ts";
 import { findingsOf } from "./problems.ts";
-import { isRedisUrl } from "./redis-url.ts";
+import { redisUrlFault } from "./redis-url.ts";
 import { resolveConfig } from "./resolve.ts";
 import { scheduleFindings } from "./schedule-checks.ts";
 import { configFileSchema, configParts, NAME, NAME_IN_WORDS, REDIS_URL_IN_WORDS } from "./schema.ts";
@@ -98,8 +98,10 @@ function givenProblems(host: Given, redisUrl: Given | undefined): Problem[] {
     const message = `expected ${NAME_IN_WORDS}, got ${describeValue(host.value)}`;
     problems.push({ path: host.origin, message, hint: "name this host with --host NAME" });
   }
-  if (redisUrl !== undefined && !isRedisUrl(redisUrl.value)) {
-    problems.push({ path: redisUrl.origin, message: `expected ${REDIS_URL_IN_WORDS}, got something else` });
+  const fault = redisUrl === undefined ? undefined : redisUrlFault(redisUrl.value);
+  if (redisUrl !== undefined && fault !== undefined) {
+    const message = `expected ${REDIS_URL_IN_WORDS}, got something else`;
+    problems.push({ path: redisUrl.origin, message, hint: fault });
   }
   return problems;
 }

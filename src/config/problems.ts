@@ -3,6 +3,7 @@ import { type ConfigPath, code, describeValue, type Finding, listOf, valueAt } f
 import { expectationOf } from "./expectation.ts";
 import { configJsonSchema } from "./json-schema.ts";
 import { keysAt } from "./known-keys.ts";
+import { redisUrlFault } from "./redis-url.ts";
 import { nearest } from "./similar.ts";
 
 type Issue = z.core.$ZodIssue;
@@ -80,7 +81,10 @@ function mismatch(issue: Issue, path: ConfigPath, input: unknown): Finding {
   const expected = expectationOf(issue);
   if (value === undefined) return { path, message: `is missing: expected ${expected}` };
   // A URL's text is never shown: even one that is none may hold a password.
-  const found = lastOf(path) === "url" && typeof value === "string" ? "something else" : describeValue(value);
+  if (lastOf(path) === "url" && typeof value === "string") {
+    return { path, message: `expected ${expected}, got something else`, hint: redisUrlFault(value) };
+  }
+  const found = describeValue(value);
   return { path, message: `expected ${expected}, got ${found}`, hint: hintFor(issue, expected, value) };
 }
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { formatExactDuration, parseDuration } from "./duration.ts";
-import { isRedisUrl } from "./redis-url.ts";
+import { redisUrlFault } from "./redis-url.ts";
 
 /*
  * The config file, as it is written. Every default stands here and nowhere else; `resolve.ts` turns the
@@ -56,7 +56,9 @@ function isInsideRoot(path: string): boolean {
 /** What a Redis URL is, for a message that says what was expected. */
 export const REDIS_URL_IN_WORDS =
   "a URL such as redis://127.0.0.1:6379/0, rediss://host:6380/0 or redis+unix:///path.sock?db=0";
-const redisUrl = z.string().refine(isRedisUrl, { error: `expected ${REDIS_URL_IN_WORDS}` });
+const redisUrl = z
+  .string()
+  .refine((text) => redisUrlFault(text) === undefined, { error: `expected ${REDIS_URL_IN_WORDS}` });
 
 const pointer = z.string().regex(/^[^#]+#\/.+$/, {
   error: "expected a file and a JSON pointer, such as config/config.json#/FETCH_INTERVAL_SECONDS",

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
-import type { Redis } from "ioredis";
 import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Progress } from "../report/job-reporter.ts";
 import type { RunReport } from "../report/report.ts";
 import { type Clock, settlesWithin } from "../system/clock.ts";
+import type { RedisClient } from "../system/redis-client.ts";
 import { connectRedis } from "../system/redis-connection.ts";
 import { isCancelled, requestCancel } from "./cancel.ts";
 import { listRuns, loadReport, type RunSummary } from "./history.ts";
@@ -27,11 +27,11 @@ const GOING_ON: readonly string[] = ["waiting", "active", "waiting-children", "p
 /** Asks for runs, and reads of them, over one connection that does not reconnect. */
 export class QueueClient {
   readonly #clock: Clock;
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #queues: Queues;
   #isLost = false;
 
-  private constructor(redis: Redis, queues: Queues, clock: Clock) {
+  private constructor(redis: RedisClient, queues: Queues, clock: Clock) {
     this.#redis = redis;
     this.#queues = queues;
     this.#clock = clock;

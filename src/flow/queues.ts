@@ -1,6 +1,6 @@
 import { FlowProducer, type JobsOptions, Queue, type QueueOptions } from "bullmq";
-import type { Redis } from "ioredis";
 import type { Config } from "../config/config.ts";
+import type { RedisClient } from "../system/redis-client.ts";
 
 /*
  * Where runs live in Redis. One hash tag for all keys of an app, so that flows work on Redis Cluster: the
@@ -55,12 +55,12 @@ export function lifetimeOf({ stageDeadlineMs }: Pick<Config, "stageDeadlineMs">)
 /** The queues of an app, over one connection that the caller owns. */
 export class Queues {
   readonly prefix: string;
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly runs: Queue;
   readonly flow: FlowProducer;
   readonly #onError: (error: Error) => void;
 
-  constructor(redis: Redis, app: string, onError: (error: Error) => void) {
+  constructor(redis: RedisClient, app: string, onError: (error: Error) => void) {
     this.prefix = prefixOf(app);
     this.redis = redis;
     this.#onError = onError;

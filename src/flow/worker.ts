@@ -6,7 +6,6 @@ import {
   Worker,
   type WorkerOptions,
 } from "bullmq";
-import { Redis } from "ioredis";
 import { z } from "zod";
 import { flowNames } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
@@ -15,7 +14,8 @@ import { formatDuration } from "../config/duration.ts";
 import { withoutRunning } from "../report/assemble.ts";
 import type { JobResult, Progress } from "../report/job-reporter.ts";
 import { type Clock, every, settlesWithin } from "../system/clock.ts";
-import { redisOptionsOf } from "../system/redis-connection.ts";
+import type { RedisClient } from "../system/redis-client.ts";
+import { openRedis } from "../system/redis-connection.ts";
 import { isCancelled, watchCancel } from "./cancel.ts";
 import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
 import { givenUpOf, reasonGivenUp } from "./given-up.ts";
@@ -56,13 +56,13 @@ class Interrupted extends Error {}
  */
 export class MaintenanceWorker {
   readonly #options: MaintenanceWorkerOptions;
-  readonly #redis: Redis;
+  readonly #redis: RedisClient;
   readonly #queues: Queues;
   readonly #workers: AbandonableWorker[];
   readonly #stopBeating: () => void;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: MaintenanceWorkerOptions, redis: Redis, queues: Queues) {
+  private constructor(options: MaintenanceWorkerOptions, redis: RedisClient, queues: Queues) {
     this.#options = options;
     this.#redis = redis;
     this.#queues = queues;
@@ -80,12 +80,7 @@ export class MaintenanceWorker {
   /** Starts working. Resolves when the worker is known to be alive and listens. */
   static async start(options: MaintenanceWorkerOptions): Promise<MaintenanceWorker> {
     const { config, clock, info, onError } = options;
-    const redis = new Redis({
-      ...redisOptionsOf(config.queue.url),
-      maxRetriesPerRequest: null,
-      replyMapping: "legacy",
-    });
-    redis.on("error", onError);
+    const redis = openRedis(config.queue.url, onError);
     const queues = new Queues(redis, config.app, onError);
     try {
       await queues.open(queueOf(config.host)).close(); // bounds its stream

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import type { Redis } from "ioredis";
 import { z } from "zod";
 import { databaseOf } from "../config/redis-url.ts";
 import type { Clock } from "./clock.ts";
+import type { RedisClient } from "./redis-client.ts";
 import { connectRedis } from "./redis-connection.ts";
 
 /*
@@ -74,7 +74,7 @@ export class CeleryTasks {
     }
   }
 
-  async #ask(redis: Redis, pid: number): Promise<RunningTasks | undefined> {
+  async #ask(redis: RedisClient, pid: number): Promise<RunningTasks | undefined> {
     const address = randomUUID();
     const queue = `${address}.${REPLIES}`;
     const member = [address, "", queue].join(SEPARATOR);
@@ -90,7 +90,7 @@ export class CeleryTasks {
   }
 
   /** Answers come from every worker, in any order; the one that matters is known by its pid. */
-  async #collect(redis: Redis, queue: string, pid: number): Promise<RunningTasks | undefined> {
+  async #collect(redis: RedisClient, queue: string, pid: number): Promise<RunningTasks | undefined> {
     const deadlineMs = this.#clock.elapsed() + PATIENCE_MS;
     let node: string | undefined;
     const active = new Map<string, RunningTasks>();

@@ -1,9 +1,9 @@
-import type { Redis } from "ioredis";
 import type { PruneRule } from "../config/config.ts";
 import type { ProtectedKeys } from "../config/protected-keys.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import { PRUNE_PAGE } from "./prune-script.ts";
+import type { RedisClient } from "./redis-client.ts";
 import { connectRedis, isConnectionLoss } from "./redis-connection.ts";
 
 /** Why a key that a rule matches was kept. */
@@ -43,7 +43,7 @@ const MAX_SCANS = 50;
 /** The hands that look at and prune Redis. Removals happen in the server, page by page, see `PRUNE_PAGE`. */
 export class Keyspace {
   readonly #options: KeyspaceOptions;
-  readonly #connections = new Map<string, Promise<Redis>>();
+  readonly #connections = new Map<string, Promise<RedisClient>>();
   #room: number;
   /** The outcome of a removed key: `planned` in a plan. */
   readonly removal: "done" | "planned";
@@ -112,11 +112,15 @@ export class Keyspace {
     this.#connections.clear();
   }
 
-  async #page(redis: Redis, cursor: string, intent: string): Promise<{ cursor: string; page: PrunePage }> {
+  async #page(
+    redis: RedisClient,
+    cursor: string,
+    intent: string,
+  ): Promise<{ cursor: string; page: PrunePage }> {
     return parsePage(await answerOf(redis, redis.call("EVAL", PRUNE_PAGE, 0, cursor, intent, this.#room)));
   }
 
-  async #connect(url: string, db?: number): Promise<Redis> {
+  async #connect(url: string, db?: number): Promise<RedisClient> {
     const key = `${url} ${db ?? ""}`;
     const known = this.#connections.get(key);
     if (known !== undefined) return known;
@@ -130,7 +134,7 @@ export class Keyspace {
 }
 
 /** An answer of a server that was there before. Throws `redis-unreachable` when it is not any more. */
-async function answerOf<T>(redis: Redis, asked: Promise<T>): Promise<T> {
+async function answerOf<T>(redis: RedisClient, asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {

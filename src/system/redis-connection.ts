@@ -1,34 +1,31 @@
-import { Redis, type RedisOptions } from "ioredis";
-import { databaseOf } from "../config/redis-url.ts";
+import type { RedisOptions } from "ioredis";
+import { parseRedisUrl, type RedisAddress } from "../config/redis-url.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
+import { makeClient, type RedisClient } from "./redis-client.ts";
+import { withRemedy } from "./redis-tls.ts";
 
 /** How long a server may take to be connected, and to answer. */
 const CONNECT_MS = 1_500;
 /** How long both may take together: BullMQ's and ioredis's own limits come one after another. */
 const DEADLINE_MS = 1_800;
 
-/**
- * ioredis options of a Redis URL: `redis://`, `rediss://` (TLS) or `redis+unix:///path.sock?db=0`, with an
- * optional user and password.
- */
-export function redisOptionsOf(text: string): RedisOptions {
-  const url = new URL(text);
-  const isSocket = url.protocol === "redis+unix:";
-  return {
-    ...(isSocket
-      ? { path: decodeURIComponent(url.pathname) }
-      : { host: url.hostname.replace(/^\[|\]$/g, ""), port: Number(url.port || 6379) }),
-    ...(url.protocol === "rediss:" && { tls: {} }),
-    ...(url.username !== "" && { username: decodeURIComponent(url.username) }),
-    ...(url.password !== "" && { password: decodeURIComponent(url.password) }),
-    db: databaseOf(text),
-  };
-}
-
 /** A server's address without its password: what reports and errors may show. */
 export function addressOf(text: string): string {
-  const url = new URL(text);
-  return url.protocol === "redis+unix:" ? url.pathname : `${url.hostname}:${url.port || 6379}`;
+  const address = parseRedisUrl(text);
+  switch (address.kind) {
+    case "single":
+      return hostAndPort(address.node);
+    case "socket":
+      return address.path;
+    case "sentinel":
+      return `${address.master} of ${address.nodes.map(hostAndPort).join(",")}`;
+    case "cluster":
+      return address.nodes.map(hostAndPort).join(",");
+  }
+}
+
+function hostAndPort({ host, port }: { host: string; port: number }): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** A server that keeps silent costs every caller the whole deadline: for a moment its silence is remembered. */
@@ -41,13 +38,12 @@ const silentSinceMs = new Map<string, number>();
  * Throws `redis-unreachable`, within two seconds, with the reason and without the password; at once when the same
  * server has kept silent in the last five seconds.
  */
-export async function connectRedis(url: string, options: RedisOptions = {}): Promise<Redis> {
+export async function connectRedis(url: string, options: RedisOptions = {}): Promise<RedisClient> {
   const address = addressOf(url);
   if (performance.now() - (silentSinceMs.get(address) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS) {
     throw unreachable(url, "it has not answered a moment ago");
   }
-  const settings: RedisOptions = {
-    ...redisOptionsOf(url),
+  const redis = makeOrThrow(url, false, {
     lazyConnect: true,
     connectTimeout: CONNECT_MS,
     commandTimeout: CONNECT_MS,
@@ -56,42 +52,77 @@ export async function connectRedis(url: string, options: RedisOptions = {}): Pro
     enableOfflineQueue: false,
     retryStrategy: () => null,
     ...options,
-  };
-  const redis = new Redis({ ...settings, replyMapping: "legacy" });
-  // connect() itself rejects only with "Connection is closed.": the reason comes as an event
-  let reason: unknown;
-  redis.on("error", (error) => {
-    reason = error;
   });
-  const timer = setTimeout(() => {
-    reason ??= new Error(`it does not answer within ${DEADLINE_MS} ms`);
-    redis.disconnect();
-  }, DEADLINE_MS);
+  const reasonOf = listenForReasons(redis);
   try {
-    await redis.connect();
-    await redis.ping();
+    await withinDeadline(redis);
     return redis;
   } catch (error) {
     redis.disconnect();
-    const why = messageOf(reason ?? error);
+    const why = reasonOf() ?? messageOf(error);
     if (SILENCE.test(why)) silentSinceMs.set(address, performance.now());
     throw unreachable(url, why);
+  }
+}
+
+/**
+ * A connection that is made again whenever it is lost, for ever; what goes wrong meanwhile goes to `onError`.
+ * Throws `redis-unreachable` only where it cannot even be tried, such as without the CA's file.
+ */
+export function openRedis(url: string, onError: (error: Error) => void): RedisClient {
+  const redis = makeOrThrow(url, true, { maxRetriesPerRequest: null });
+  redis.on("error", (error: Error) => {
+    onError(new Error(withoutSecrets(withRemedy(messageOf(error)), parseRedisUrl(url)), { cause: error }));
+  });
+  return redis;
+}
+
+function makeOrThrow(url: string, reconnects: boolean, options: RedisOptions): RedisClient {
+  try {
+    return makeClient(parseRedisUrl(url), { reconnects, options });
+  } catch (error) {
+    throw unreachable(url, messageOf(error));
+  }
+}
+
+/** `connect()` rejects only with "Connection is closed.", if at all: the reasons come as events, the last one counts. */
+function listenForReasons(redis: RedisClient): () => string | undefined {
+  let reason: string | undefined;
+  const note = (error: Error) => {
+    reason = messageOf("lastNodeError" in error ? error.lastNodeError : error);
+  };
+  redis.on("error", note);
+  redis.on("node error", note);
+  redis.on("sentinelError", note);
+  return () => reason;
+}
+
+/** A Cluster that is down ends its connection, and leaves the promise of it open. */
+async function withinDeadline(redis: RedisClient): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const failed = new Promise<never>((_, reject) => {
+    redis.once("end", () => reject(new Error("it ended the connection at once")));
+    timer = setTimeout(() => reject(new Error(`it does not answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+  });
+  try {
+    await Promise.race([redis.connect().then(() => redis.ping()), failed]);
   } finally {
     clearTimeout(timer);
   }
 }
 
 function unreachable(url: string, reason: string): SafeShutdownError {
-  const text = withoutSecrets(reason, url);
+  const text = withoutSecrets(withRemedy(reason), parseRedisUrl(url));
   return new SafeShutdownError("redis-unreachable", `Redis at ${addressOf(url)} cannot be reached: ${text}`);
 }
 
 /** A server may quote what it was told, the password among it. */
-function withoutSecrets(message: string, url: string): string {
-  const { username, password } = new URL(url);
-  const secrets = [password, decodeURIComponent(password), username, decodeURIComponent(username)];
-  return secrets
+function withoutSecrets(message: string, address: RedisAddress): string {
+  const all = [address.credentials, ...(address.kind === "sentinel" ? [address.sentinelCredentials] : [])];
+  return all
+    .flatMap(({ password = "", username = "" }) => [password, username])
     .filter((secret) => secret !== "" && secret !== "default")
+    .flatMap((secret) => [secret, encodeURIComponent(secret)])
     .reduce((text, secret) => text.replaceAll(secret, "***"), message);
 }
 

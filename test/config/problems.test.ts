@@ -69,7 +69,7 @@ test.each([
   { line: "app: 5", says: "app: expected a text, got 5" },
   {
     line: "redis: { url: http://h }",
-    says: /^redis.url: expected a URL such as redis:.*, got something else$/,
+    says: /^redis.url: expected a URL such as redis:.*, got something else — /,
   },
   { line: "redis: { url: redis:///0 }", says: /^redis.url: expected a URL/ },
   { line: "redis: { url: redis://h/x }", says: /^redis.url: expected a URL/ },

@@ -1,0 +1,77 @@
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
+import type { RedisAddress, RedisNode } from "../config/redis-url.ts";
+import { tlsOptionsOf } from "./redis-tls.ts";
+
+/** One connection to a Redis, whatever it is made of: a server, the master that sentinels name, or a Cluster. */
+export type RedisClient = Redis | Cluster;
+
+/** How long a Cluster's node may take to tell the slots: several may have to be asked. */
+const SLOTS_MS = 600;
+
+/** How a connection behaves. */
+export interface Behaviour {
+  /** `false`: made now or not at all. `true`: made again, for ever, whenever it is lost. */
+  readonly reconnects: boolean;
+  readonly options: RedisOptions;
+}
+
+/** Makes a client; one that does not reconnect must be connected by the caller. Throws when a file cannot be read. */
+export function makeClient(address: RedisAddress, { reconnects, options }: Behaviour): RedisClient {
+  const { username, password } = address.credentials;
+  const common: RedisOptions = {
+    ...(username !== undefined && { username }),
+    ...(password !== undefined && { password }),
+    ...(address.tls !== undefined && { tls: tlsOptionsOf(address.tls) }),
+    ...options,
+  };
+  switch (address.kind) {
+    case "single":
+      return plain({ db: address.db, ...address.node, ...common });
+    case "socket":
+      return plain({ db: address.db, path: address.path, ...common });
+    case "sentinel":
+      return plain({ db: address.db, ...sentinelOptions(address, common.tls, reconnects), ...common });
+    case "cluster":
+      return new Cluster(address.nodes.map(startupNode), clusterOptions(common, reconnects));
+  }
+}
+
+function plain(options: RedisOptions): Redis {
+  return new Redis({ ...options, replyMapping: "legacy" });
+}
+
+function sentinelOptions(
+  { nodes, master, sentinelCredentials }: Extract<RedisAddress, { kind: "sentinel" }>,
+  tls: RedisOptions["tls"],
+  reconnects: boolean,
+): RedisOptions {
+  const { username, password } = sentinelCredentials;
+  return {
+    sentinels: nodes.map(startupNode),
+    name: master,
+    ...(username !== undefined && { sentinelUsername: username }),
+    ...(password !== undefined && { sentinelPassword: password }),
+    ...(tls !== undefined && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    // a master that hangs keeps its connections: that it was replaced is known from the sentinels only
+    ...(reconnects ? { failoverDetector: true } : { sentinelRetryStrategy: () => null }),
+  };
+}
+
+function clusterOptions(redisOptions: RedisOptions, reconnects: boolean) {
+  const { lazyConnect = false, enableOfflineQueue = true } = redisOptions;
+  return {
+    redisOptions: { ...redisOptions, replyMapping: "legacy" },
+    lazyConnect,
+    enableOfflineQueue,
+    slotsRefreshTimeout: SLOTS_MS,
+    ...(reconnects ? {} : { clusterRetryStrategy: () => null }),
+    // a certificate is made out for a name: what it resolves to would not match
+    ...(redisOptions.tls === undefined ? {} : { dnsLookup: sameName }),
+  } satisfies ClusterOptions;
+}
+
+const sameName: NonNullable<ClusterOptions["dnsLookup"]> = (name, answer) => answer(null, name);
+
+function startupNode({ host, port }: RedisNode): { host: string; port: number } {
+  return { host, port };
+}
