@@ -12,6 +12,13 @@ export interface PrivateRedisOptions {
   readonly options?: Readonly<Record<string, string>>;
   /** Also listen on `redis.sock` in its directory. */
   readonly unixSocket?: boolean;
+  /** Also speak TLS, on a port of its own; files in PEM form. Clients need a certificate of `ca` if `asksClients`. */
+  readonly tls?: {
+    readonly ca: string;
+    readonly cert: string;
+    readonly key: string;
+    readonly asksClients?: boolean;
+  };
 }
 
 export interface PrivateRedis {
@@ -20,6 +27,8 @@ export interface PrivateRedis {
   readonly directory: string;
   /** The path of the socket, if one was asked for. */
   readonly socket: string | undefined;
+  /** Where it speaks TLS, if that was asked for; `url` and `port` are without. */
+  readonly tlsPort: number | undefined;
   /** Its process; another one after `start`. `undefined` while it is down. */
   pid(): number | undefined;
   /** SIGKILL, as a crash would; files and port stay. Resolves when the process is gone. */
@@ -36,11 +45,13 @@ export async function startPrivateRedis(settings: PrivateRedisOptions = {}): Pro
   const directory = settings.directory ?? (await mkdtemp(join(tmpdir(), "safe-shutdown-redis-")));
   const socket = settings.unixSocket ? join(directory, "redis.sock") : undefined;
   const port = await freePort();
+  const tlsPort = settings.tls ? await freePort() : undefined;
   const options = {
     save: "",
     appendonly: "no",
     "maxmemory-policy": "noeviction",
     ...(socket ? { unixsocket: socket } : {}),
+    ...(settings.tls ? tlsOptions(settings.tls, tlsPort) : {}),
     ...settings.options,
     bind: "127.0.0.1",
     port: String(port),
@@ -82,9 +93,20 @@ export async function startPrivateRedis(settings: PrivateRedisOptions = {}): Pro
     port,
     directory,
     socket,
+    tlsPort,
     pid: () => server?.pid,
     kill,
     start,
     stop,
+  };
+}
+
+function tlsOptions(tls: NonNullable<PrivateRedisOptions["tls"]>, port = 0): Record<string, string> {
+  return {
+    "tls-port": String(port),
+    "tls-ca-cert-file": tls.ca,
+    "tls-cert-file": tls.cert,
+    "tls-key-file": tls.key,
+    "tls-auth-clients": tls.asksClients ? "yes" : "no",
   };
 }

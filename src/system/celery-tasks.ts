@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { z } from "zod";
-import { databaseOf } from "../config/redis-url.ts";
+import { databaseOf, parseRedisUrl } from "../config/redis-url.ts";
 import type { Clock } from "./clock.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { connectRedis } from "./redis-connection.ts";
@@ -44,10 +44,10 @@ export class CeleryTasks {
 
   /**
    * What the worker with this main pid is executing; `undefined` when it does not answer within a second, when
-   * Redis cannot be reached, and when it may not be asked.
+   * Redis cannot be reached, when it may not be asked, and on a Cluster, where Kombu has no broker.
    */
   async runningIn(pid: number): Promise<RunningTasks | undefined> {
-    if (!this.#mayAsk) return undefined;
+    if (!this.#mayAsk || parseRedisUrl(this.#url).kind === "cluster") return undefined;
     try {
       const redis = await connectRedis(this.#url);
       try {

@@ -2,6 +2,7 @@ import { platform } from "node:os";
 import type { Config } from "../config/config.ts";
 import { messageOf, type Problem } from "../errors.ts";
 import { seesAllProcesses } from "./proc.ts";
+import { serversOf } from "./redis-client.ts";
 import { addressOf, connectRedis } from "./redis-connection.ts";
 
 /** What is odd about this machine and its Redis: nothing forbids to run, but an operator should know. */
@@ -49,8 +50,9 @@ async function redisWarnings(url: string, isQueue: boolean): Promise<Problem[]> 
   try {
     const redis = await connectRedis(url);
     try {
-      const policy = /^maxmemory_policy:(\S+)/m.exec(await redis.info("memory"))?.[1] ?? "unknown";
-      return policyWarnings(path, policy, isQueue);
+      const answers = await Promise.all(serversOf(redis).map((server) => server.info("memory")));
+      const policies = answers.map((info) => /^maxmemory_policy:(\S+)/m.exec(info)?.[1] ?? "unknown");
+      return [...new Set(policies)].flatMap((policy) => policyWarnings(path, policy, isQueue));
     } finally {
       redis.disconnect();
     }

@@ -1,9 +1,12 @@
+import type { Redis } from "ioredis";
 import type { PruneRule } from "../config/config.ts";
 import type { ProtectedKeys } from "../config/protected-keys.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
+import { Allowance } from "./allowance.ts";
+import { inParallel } from "./in-parallel.ts";
 import { PRUNE_PAGE } from "./prune-script.ts";
-import type { RedisClient } from "./redis-client.ts";
+import { type RedisClient, serversOf } from "./redis-client.ts";
 import { connectRedis, isConnectionLoss } from "./redis-connection.ts";
 
 /** Why a key that a rule matches was kept. */
@@ -39,42 +42,46 @@ export interface KeyspaceOptions {
 
 /** A bound on the pages of one call, should the server's clock stand still inside a script. */
 const MAX_SCANS = 50;
+/** What one page may remove at most, so that servers which are pruned at once can share the limit. */
+const MOST_PER_PAGE = 20_000;
 
 /** The hands that look at and prune Redis. Removals happen in the server, page by page, see `PRUNE_PAGE`. */
 export class Keyspace {
   readonly #options: KeyspaceOptions;
   readonly #connections = new Map<string, Promise<RedisClient>>();
-  #room: number;
+  #room: Allowance;
   /** The outcome of a removed key: `planned` in a plan. */
   readonly removal: "done" | "planned";
 
   constructor(options: KeyspaceOptions) {
     this.#options = options;
-    this.#room = options.limit;
+    this.#room = new Allowance(options.limit);
     this.removal = options.mode === "plan" ? "planned" : "done";
   }
 
-  /** Memory, policy and age of a server. Throws `redis-unreachable`. */
+  /** Memory, policy, age and version of a server; of a Cluster the memory of all masters. Throws `redis-unreachable`. */
   async stateOf(url: string): Promise<ServerState> {
-    const redis = await this.#connect(url);
-    const info = await answerOf(redis, redis.info());
-    const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
+    const states = await Promise.all(serversOf(await this.#connect(url)).map(stateOfServer));
+    const [first] = states;
+    if (first === undefined) throw new SafeShutdownError("redis-unreachable", "the Cluster has no master");
     return {
-      usedMemoryBytes: Number(field("used_memory")),
-      maxMemoryPolicy: field("maxmemory_policy"),
-      uptimeSeconds: Number(field("uptime_in_seconds")),
-      version: field("redis_version"),
+      ...first,
+      usedMemoryBytes: states.reduce((sum, { usedMemoryBytes }) => sum + usedMemoryBytes, 0),
     };
   }
 
   /**
-   * Prunes by one rule and yields what each script call did. Between calls others get their turn.
-   * Throws `redis-unreachable`; `refused` when the limit on keys is reached; when aborted.
+   * Prunes by one rule, on every master of a Cluster at once, and yields what each script call did. Between calls
+   * others get their turn. Throws `redis-unreachable`; `refused` when the limit on keys is reached; when aborted.
    */
   async *prune(rule: PruneRule): AsyncGenerator<PrunePage> {
-    const { mode, latencyBudgetMs, protectedKeys, signal } = this.#options;
-    const server = await this.stateOf(rule.url);
     const redis = await this.#connect(rule.url, rule.db);
+    yield* inParallel(serversOf(redis).map((server) => this.#pruneServer(server, rule)));
+  }
+
+  async *#pruneServer(server: Redis, rule: PruneRule): AsyncGenerator<PrunePage> {
+    const { mode, latencyBudgetMs, protectedKeys, signal } = this.#options;
+    const { maxMemoryPolicy, uptimeSeconds } = await stateOfServer(server);
     const intent = JSON.stringify({
       mode,
       keys: rule.keys,
@@ -84,15 +91,14 @@ export class Keyspace {
       protected: protectedKeys,
       budgetMicros: latencyBudgetMs * 1_000,
       maxScans: MAX_SCANS,
-      trustIdle: !server.maxMemoryPolicy.includes("lfu"),
-      uptimeSeconds: server.uptimeSeconds,
+      trustIdle: !maxMemoryPolicy.includes("lfu"),
+      uptimeSeconds,
     });
     let cursor = "0";
     do {
       signal.throwIfAborted();
-      const answer = await this.#page(redis, cursor, intent);
+      const answer = await this.#page(server, cursor, intent);
       cursor = answer.cursor;
-      this.#room -= answer.page.removed;
       yield answer.page;
       if (answer.page.kept.has("limit")) {
         throw new SafeShutdownError(
@@ -112,12 +118,18 @@ export class Keyspace {
     this.#connections.clear();
   }
 
-  async #page(
-    redis: RedisClient,
-    cursor: string,
-    intent: string,
-  ): Promise<{ cursor: string; page: PrunePage }> {
-    return parsePage(await answerOf(redis, redis.call("EVAL", PRUNE_PAGE, 0, cursor, intent, this.#room)));
+  async #page(server: Redis, cursor: string, intent: string): Promise<{ cursor: string; page: PrunePage }> {
+    const room = await this.#room.borrow(MOST_PER_PAGE);
+    let removed = 0;
+    try {
+      const answer = parsePage(
+        await answerOf(server, server.call("EVAL", PRUNE_PAGE, 0, cursor, intent, room)),
+      );
+      removed = answer.page.removed;
+      return answer;
+    } finally {
+      this.#room.settle(room, removed);
+    }
   }
 
   async #connect(url: string, db?: number): Promise<RedisClient> {
@@ -128,13 +140,24 @@ export class Keyspace {
     this.#connections.set(key, connection);
     const redis = await connection;
     // Redis 7.2 and later: reading a value does not change its idle time
-    await redis.call("CLIENT", "NO-TOUCH", "ON").catch(() => undefined);
+    await Promise.allSettled(serversOf(redis).map((server) => server.call("CLIENT", "NO-TOUCH", "ON")));
     return redis;
   }
 }
 
+async function stateOfServer(server: Redis): Promise<ServerState> {
+  const info = await answerOf(server, server.info());
+  const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
+  return {
+    usedMemoryBytes: Number(field("used_memory")),
+    maxMemoryPolicy: field("maxmemory_policy"),
+    uptimeSeconds: Number(field("uptime_in_seconds")),
+    version: field("redis_version"),
+  };
+}
+
 /** An answer of a server that was there before. Throws `redis-unreachable` when it is not any more. */
-async function answerOf<T>(redis: RedisClient, asked: Promise<T>): Promise<T> {
+async function answerOf<T>(redis: Redis, asked: Promise<T>): Promise<T> {
   try {
     return await asked;
   } catch (error) {

@@ -8,15 +8,11 @@ export type RedisClient = Redis | Cluster;
 /** How long a Cluster's node may take to tell the slots: several may have to be asked. */
 const SLOTS_MS = 600;
 
-/** How a connection behaves. */
-export interface Behaviour {
-  /** `false`: made now or not at all. `true`: made again, for ever, whenever it is lost. */
-  readonly reconnects: boolean;
-  readonly options: RedisOptions;
-}
-
-/** Makes a client; one that does not reconnect must be connected by the caller. Throws when a file cannot be read. */
-export function makeClient(address: RedisAddress, { reconnects, options }: Behaviour): RedisClient {
+/**
+ * Makes a client. With `lazyConnect` the caller connects it, and it never reconnects; else it does so for ever.
+ * Throws when a file that the address names cannot be read.
+ */
+export function makeClient(address: RedisAddress, options: RedisOptions): RedisClient {
   const { username, password } = address.credentials;
   const common: RedisOptions = {
     ...(username !== undefined && { username }),
@@ -30,9 +26,9 @@ export function makeClient(address: RedisAddress, { reconnects, options }: Behav
     case "socket":
       return plain({ db: address.db, path: address.path, ...common });
     case "sentinel":
-      return plain({ db: address.db, ...sentinelOptions(address, common.tls, reconnects), ...common });
+      return plain({ db: address.db, ...sentinelOptions(address, common), ...common });
     case "cluster":
-      return new Cluster(address.nodes.map(startupNode), clusterOptions(common, reconnects));
+      return new Cluster(address.nodes.map(startupNode), clusterOptions(common));
   }
 }
 
@@ -42,8 +38,7 @@ function plain(options: RedisOptions): Redis {
 
 function sentinelOptions(
   { nodes, master, sentinelCredentials }: Extract<RedisAddress, { kind: "sentinel" }>,
-  tls: RedisOptions["tls"],
-  reconnects: boolean,
+  { tls, lazyConnect = false }: RedisOptions,
 ): RedisOptions {
   const { username, password } = sentinelCredentials;
   return {
@@ -53,24 +48,29 @@ function sentinelOptions(
     ...(password !== undefined && { sentinelPassword: password }),
     ...(tls !== undefined && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     // a master that hangs keeps its connections: that it was replaced is known from the sentinels only
-    ...(reconnects ? { failoverDetector: true } : { sentinelRetryStrategy: () => null }),
+    ...(lazyConnect ? { sentinelRetryStrategy: () => null } : { failoverDetector: true }),
   };
 }
 
-function clusterOptions(redisOptions: RedisOptions, reconnects: boolean) {
+function clusterOptions(redisOptions: RedisOptions) {
   const { lazyConnect = false, enableOfflineQueue = true } = redisOptions;
   return {
     redisOptions: { ...redisOptions, replyMapping: "legacy" },
     lazyConnect,
     enableOfflineQueue,
     slotsRefreshTimeout: SLOTS_MS,
-    ...(reconnects ? {} : { clusterRetryStrategy: () => null }),
+    ...(lazyConnect ? { clusterRetryStrategy: () => null } : {}),
     // a certificate is made out for a name: what it resolves to would not match
     ...(redisOptions.tls === undefined ? {} : { dnsLookup: sameName }),
   } satisfies ClusterOptions;
 }
 
 const sameName: NonNullable<ClusterOptions["dnsLookup"]> = (name, answer) => answer(null, name);
+
+/** The connections to all servers that hold keys of their own: each master of a Cluster, else the one server. */
+export function serversOf(redis: RedisClient): readonly Redis[] {
+  return redis instanceof Cluster ? redis.nodes("master") : [redis];
+}
 
 function startupNode({ host, port }: RedisNode): { host: string; port: number } {
   return { host, port };

@@ -2,7 +2,7 @@ import type { RedisOptions } from "ioredis";
 import { parseRedisUrl, type RedisAddress } from "../config/redis-url.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import { makeClient, type RedisClient } from "./redis-client.ts";
-import { withRemedy } from "./redis-tls.ts";
+import { withRemedy } from "./redis-remedies.ts";
 
 /** How long a server may take to be connected, and to answer. */
 const CONNECT_MS = 1_500;
@@ -39,80 +39,91 @@ const silentSinceMs = new Map<string, number>();
  * server has kept silent in the last five seconds.
  */
 export async function connectRedis(url: string, options: RedisOptions = {}): Promise<RedisClient> {
-  const address = addressOf(url);
-  if (performance.now() - (silentSinceMs.get(address) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS) {
+  const server = `${addressOf(url)} ${parseRedisUrl(url).tls === undefined}`;
+  if (performance.now() - (silentSinceMs.get(server) ?? Number.NEGATIVE_INFINITY) < SILENCE_MS) {
     throw unreachable(url, "it has not answered a moment ago");
   }
-  const redis = makeOrThrow(url, false, {
-    lazyConnect: true,
-    connectTimeout: CONNECT_MS,
-    commandTimeout: CONNECT_MS,
-    disconnectTimeout: 100,
-    maxRetriesPerRequest: 0,
-    enableOfflineQueue: false,
-    retryStrategy: () => null,
-    ...options,
-  });
-  const reasonOf = listenForReasons(redis);
-  try {
-    await withinDeadline(redis);
-    return redis;
-  } catch (error) {
-    redis.disconnect();
-    const why = reasonOf() ?? messageOf(error);
-    if (SILENCE.test(why)) silentSinceMs.set(address, performance.now());
-    throw unreachable(url, why);
-  }
+  const deadlineMs = performance.now() + DEADLINE_MS;
+  const redis = makeOrThrow(url, { ...NOW_OR_NEVER, ...options });
+  const reason = await connectBy(deadlineMs, redis);
+  if (reason === undefined) return redis;
+  const why = (await reasonOfNode(url, reason, deadlineMs)) ?? reason;
+  if (SILENCE.test(why)) silentSinceMs.set(server, performance.now());
+  throw unreachable(url, why);
 }
+
+const NOW_OR_NEVER: RedisOptions = {
+  lazyConnect: true,
+  connectTimeout: CONNECT_MS,
+  commandTimeout: CONNECT_MS,
+  disconnectTimeout: 100,
+  maxRetriesPerRequest: 0,
+  enableOfflineQueue: false,
+  retryStrategy: () => null,
+};
 
 /**
  * A connection that is made again whenever it is lost, for ever; what goes wrong meanwhile goes to `onError`.
  * Throws `redis-unreachable` only where it cannot even be tried, such as without the CA's file.
  */
 export function openRedis(url: string, onError: (error: Error) => void): RedisClient {
-  const redis = makeOrThrow(url, true, { maxRetriesPerRequest: null });
+  const address = parseRedisUrl(url);
+  const redis = makeOrThrow(url, { maxRetriesPerRequest: null });
   redis.on("error", (error: Error) => {
-    onError(new Error(withoutSecrets(withRemedy(messageOf(error)), parseRedisUrl(url)), { cause: error }));
+    onError(new Error(withoutSecrets(messageOf(error), address), { cause: error }));
   });
   return redis;
 }
 
-function makeOrThrow(url: string, reconnects: boolean, options: RedisOptions): RedisClient {
+function makeOrThrow(url: string, options: RedisOptions): RedisClient {
   try {
-    return makeClient(parseRedisUrl(url), { reconnects, options });
+    return makeClient(parseRedisUrl(url), options);
   } catch (error) {
     throw unreachable(url, messageOf(error));
   }
 }
 
-/** `connect()` rejects only with "Connection is closed.", if at all: the reasons come as events, the last one counts. */
-function listenForReasons(redis: RedisClient): () => string | undefined {
+/**
+ * Connects; answers why it could not, `undefined` when it could. `connect()` itself rejects only with "Connection is
+ * closed.", and for a Cluster that is down not at all: the reasons come as events, and the last one counts.
+ */
+async function connectBy(deadlineMs: number, redis: RedisClient): Promise<string | undefined> {
   let reason: string | undefined;
-  const note = (error: Error) => {
-    reason = messageOf("lastNodeError" in error ? error.lastNodeError : error);
-  };
-  redis.on("error", note);
-  redis.on("node error", note);
-  redis.on("sentinelError", note);
-  return () => reason;
-}
-
-/** A Cluster that is down ends its connection, and leaves the promise of it open. */
-async function withinDeadline(redis: RedisClient): Promise<void> {
+  redis.on("error", (error: Error) => {
+    const why = messageOf("lastNodeError" in error ? error.lastNodeError : error);
+    reason = why === "timeout" ? "it does not answer" : why; // a Cluster's node, asked for the slots
+  });
   let timer: NodeJS.Timeout | undefined;
   const failed = new Promise<never>((_, reject) => {
-    redis.once("end", () => reject(new Error("it ended the connection at once")));
-    timer = setTimeout(() => reject(new Error(`it does not answer within ${DEADLINE_MS} ms`)), DEADLINE_MS);
+    redis.once("end", () => reject(new Error("it is there, and down")));
+    const late = () => reject(new Error(`it does not answer within ${DEADLINE_MS} ms`));
+    timer = setTimeout(late, deadlineMs - performance.now());
   });
   try {
     await Promise.race([redis.connect().then(() => redis.ping()), failed]);
+    return undefined;
+  } catch (error) {
+    redis.disconnect();
+    return reason ?? messageOf(error);
   } finally {
     clearTimeout(timer);
   }
 }
 
+/** ioredis keeps to itself why a sentinel, or a node of a Cluster, could not be reached: one of them is asked again. */
+async function reasonOfNode(url: string, reason: string, deadlineMs: number): Promise<string | undefined> {
+  const address = parseRedisUrl(url);
+  if (!("nodes" in address) || !reason.includes("Connection is closed")) return undefined;
+  const [node] = address.nodes;
+  if (node === undefined) return undefined;
+  const credentials = address.kind === "sentinel" ? address.sentinelCredentials : address.credentials;
+  const { tls } = address;
+  return connectBy(deadlineMs, makeClient({ kind: "single", node, db: 0, credentials, tls }, NOW_OR_NEVER));
+}
+
 function unreachable(url: string, reason: string): SafeShutdownError {
-  const text = withoutSecrets(withRemedy(reason), parseRedisUrl(url));
+  const address = parseRedisUrl(url);
+  const text = withoutSecrets(withRemedy(reason, address), address);
   return new SafeShutdownError("redis-unreachable", `Redis at ${addressOf(url)} cannot be reached: ${text}`);
 }
 

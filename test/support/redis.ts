@@ -1,6 +1,16 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, beforeEach, onTestFinished } from "vitest";
 import { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis } from "../../demo/redis.ts";
+import {
+  type PrivateCluster,
+  type PrivateClusterOptions,
+  startPrivateCluster,
+} from "../../demo/redis-cluster.ts";
+import {
+  type PrivateSentinel,
+  type PrivateSentinelOptions,
+  startPrivateSentinel,
+} from "../../demo/redis-sentinel.ts";
 import { sharedTemporaryDirectory, temporaryDirectory } from "./temp.ts";
 
 export { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis };
@@ -10,6 +20,24 @@ export async function useRedis(options: PrivateRedisOptions = {}): Promise<Priva
   const redis = await startPrivateRedis({ directory: temporaryDirectory(), ...options });
   onTestFinished(() => redis.stop());
   return redis;
+}
+
+/** A master, a replica and sentinels of the test's own, stopped when the test has finished. */
+export async function useSentinel(
+  options: Omit<PrivateSentinelOptions, "directory"> = {},
+): Promise<PrivateSentinel> {
+  const sentinel = await startPrivateSentinel({ directory: temporaryDirectory(), ...options });
+  onTestFinished(() => sentinel.stop());
+  return sentinel;
+}
+
+/** A Redis Cluster of the test's own, stopped when the test has finished. */
+export async function useCluster(
+  options: Omit<PrivateClusterOptions, "directory"> = {},
+): Promise<PrivateCluster> {
+  const cluster = await startPrivateCluster({ directory: temporaryDirectory(), ...options });
+  onTestFinished(() => cluster.stop());
+  return cluster;
 }
 
 /** An ioredis client that is disconnected when the test has finished. */
