@@ -1,4 +1,5 @@
-import { matcherOf } from "../system/patterns.ts";
+import { messageOf } from "../errors.ts";
+import { matcherOf, preserverOf } from "../system/patterns.ts";
 import { type ConfigPath, code, type Finding, valueAt } from "./config-path.ts";
 import { entriesAt, textsOf } from "./unchecked.ts";
 
@@ -6,10 +7,13 @@ import { entriesAt, textsOf } from "./unchecked.ts";
 const STRANGERS = ["zq7k", "zq7k.w8x", "zq7k/w8x", "zq7k/w8x.v5y", "zq7k/w8x/v5y", "zq7k/w8x/v5y.u3t"];
 const PATTERN_KEYS = ["files", "directories", "pidFiles"];
 
-/** Globs that cannot be read, or that mean every file there is. */
+/** Globs that cannot be read, and rules that mean every file there is. */
 export function globFindings(input: unknown): Finding[] {
+  const preserve = textsOf(valueAt(input, ["preserve"])).flatMap((glob, index) =>
+    unreadable(["preserve", index], glob),
+  );
   const rules = ["services", "locks", "temp"].flatMap((list) => entriesAt(input, [list]));
-  return rules.flatMap(({ path, entry }) =>
+  const ofRules = rules.flatMap(({ path, entry }) =>
     PATTERN_KEYS.flatMap((key) => {
       const isList = Array.isArray(valueAt(entry, [key]));
       return textsOf(valueAt(entry, [key])).flatMap((glob, index) =>
@@ -17,20 +21,22 @@ export function globFindings(input: unknown): Finding[] {
       );
     }),
   );
+  return [...ofRules, ...preserve];
+}
+
+function unreadable(path: ConfigPath, glob: string): Finding[] {
+  try {
+    preserverOf([glob]);
+    return [];
+  } catch (error) {
+    const message = `expected a glob, got ${code(glob)}: ${messageOf(error)}`;
+    return [{ path, message, hint: "what is not meant as a sign of the glob is escaped with \\" }];
+  }
 }
 
 function globFinding(path: ConfigPath, glob: string): Finding[] {
-  try {
-    if (!STRANGERS.some(matcherOf([glob]))) return [];
-  } catch {
-    return [
-      {
-        path,
-        message: `expected a glob, got ${code(glob)}`,
-        hint: "close its brackets, or escape them with \\",
-      },
-    ];
-  }
+  const findings = unreadable(path, glob);
+  if (findings.length > 0 || !STRANGERS.some(matcherOf([glob]))) return findings;
   return [
     {
       path,

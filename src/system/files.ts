@@ -8,9 +8,11 @@ import { type OpenFiles, readOpenFiles } from "./open-files.ts";
 import { preserverOf } from "./patterns.ts";
 import { readUntouched } from "./read-untouched.ts";
 import { isSame, Removal } from "./removal.ts";
-import { entryOf, type FileEntry, type FindRule, type Found, walk } from "./walk.ts";
+import type { FindRule } from "./search.ts";
+import { entryOf, type FileEntry, type Found, walk } from "./walk.ts";
 
-export type { FileEntry, FindRule, Found } from "./walk.ts";
+export type { FindRule } from "./search.ts";
+export type { FileEntry, Found } from "./walk.ts";
 
 export interface FilesOptions {
   /** A real path. */

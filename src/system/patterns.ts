@@ -1,82 +1,86 @@
-import picomatch from "picomatch";
+import { parseGlob } from "./glob.ts";
+import { GlobSet, type Place } from "./glob-set.ts";
 
 /*
- * Which paths a glob means. Paths are relative to the root, with "/" between names. A leading dot is an
- * ordinary character, as it is to find(1).
+ * Which paths the globs of a config mean. Paths are relative to the root, with "/" between names.
  */
 
 export type Matcher = (path: string) => boolean;
 
-/** `flags: s`: a line break in a name is an ordinary character too, or `data/**` would not protect it. */
-const EXACT = { dot: true, strictBrackets: true, flags: "s" } as const;
-const GENEROUS = { dot: true, flags: "is" } as const;
-
 /** Whether a path is meant by any of the patterns. Exact: letter case and Unicode form count. */
 export function matcherOf(patterns: readonly string[]): Matcher {
-  const matchers = patterns.map((pattern) => picomatch(pattern, EXACT));
-  return (path) => matchers.some((matches) => matches(path));
+  const globs = new GlobSet(patterns);
+  return (path) => {
+    const names = path.split("/");
+    const last = names.pop() ?? "";
+    let place = globs.top;
+    for (const name of names) {
+      if (!place.leadsOn) return false;
+      place = globs.enter(place, name);
+    }
+    return globs.meaning(place, last) !== undefined;
+  };
 }
 
 /**
- * Which pattern of the preserve list protects a path, if one does. Generous on purpose, because it can only
- * keep: case and Unicode form do not count, a glob without "/" holds at any depth, and what lies below a
- * protected path is protected too.
+ * The preserve list. Generous on purpose, because it can only keep: letter case and Unicode form do not count, a
+ * glob without "/" holds at any depth, and what lies below a protected path is protected, too.
  */
+export class Guards {
+  readonly #patterns: readonly string[];
+  readonly #globs: GlobSet;
+
+  /** Throws for a pattern that cannot be read. */
+  constructor(patterns: readonly string[]) {
+    this.#patterns = patterns;
+    this.#globs = new GlobSet(patterns.map(guardOf), forgiving);
+  }
+
+  get top(): Place {
+    return this.#globs.top;
+  }
+
+  /** Which pattern protects what is called `name` in the unprotected directory at a place. */
+  protecting(place: Place, name: string): string | undefined {
+    const guard = this.#globs.meaning(place, name);
+    return guard === undefined ? undefined : this.#patterns[guard];
+  }
+
+  enter(place: Place, name: string): Place {
+    return this.#globs.enter(place, name);
+  }
+
+  /** Which pattern protects a path, if one does. */
+  guardOf(path: string): string | undefined {
+    let place = this.top;
+    for (const name of path.split("/")) {
+      const guard = this.protecting(place, name);
+      if (guard !== undefined) return guard;
+      place = this.enter(place, name);
+    }
+    return undefined;
+  }
+}
+
+/** Which pattern of a preserve list protects a path, if one does. */
 export function preserverOf(patterns: readonly string[]): (path: string) => string | undefined {
-  const guards = patterns.map((pattern) => {
-    const names = pattern.normalize("NFC").split("/");
-    const plain = names.filter((name) => name !== "" && name !== ".").join("/");
-    const anywhere = plain.includes("/") ? plain : `**/${plain}`;
-    const below = anywhere.endsWith("/**") ? [anywhere, anywhere.slice(0, -3)] : [anywhere, `${anywhere}/**`];
-    return { pattern, matches: picomatch(below, GENEROUS) };
-  });
-  return (path) => {
-    const form = path.normalize("NFC");
-    return guards.find(({ matches }) => matches(form))?.pattern;
-  };
+  const guards = new Guards(patterns);
+  return (path) => guards.guardOf(path);
 }
 
-/** What may stand for more than one name: `**`, and a group, which may hold a "/". */
-const SPANS_NAMES = /\*\*|[{([]/;
-
-/** The way a pattern leads: the names it spells out, and whether it goes anywhere from there. */
-interface Route {
-  readonly names: readonly Matcher[];
-  readonly isOpen: boolean;
+/** `data/**` protects `data` as well, with all that is in it; and "." all there is. */
+function guardOf(pattern: string): string {
+  parseGlob(pattern); // throws for what could not be told any more with `**/` before it
+  const names = pattern.split("/").filter((name) => name !== "" && name !== ".");
+  if (names.length === 0) return "**";
+  if (names.length === 1) return `**/${names[0]}`;
+  while (names.length > 1 && names.at(-1) === "**") names.pop();
+  return names.join("/");
 }
 
-function routesOf(patterns: readonly string[]): Route[] {
-  return patterns.map((pattern) => {
-    const names = pattern.split("/").slice(0, -1);
-    const open = names.findIndex((name) => SPANS_NAMES.test(name));
-    const fixed = open === -1 ? names : names.slice(0, open);
-    return { names: fixed.map((name) => picomatch(name, EXACT)), isOpen: open !== -1 };
-  });
+/** NFKC forgets how a letter is composed; upper case makes one of "ß" and "SS", "ς" and "σ". */
+function forgiving(name: string): string {
+  return ASCII.test(name) ? name.toUpperCase() : name.normalize("NFKC").toUpperCase().normalize("NFKC");
 }
 
-function follows(route: Route, names: readonly string[]): boolean {
-  return route.names.every((matches, depth) => {
-    const name = names[depth];
-    return name === undefined || matches(name);
-  });
-}
-
-/** Whether anything below the directory `path` could be meant by one of the patterns. */
-export function descentOf(patterns: readonly string[]): Matcher {
-  const routes = routesOf(patterns);
-  return (path) => {
-    const names = path.split("/");
-    return routes.some(
-      (route) => (route.isOpen || names.length <= route.names.length) && follows(route, names),
-    );
-  };
-}
-
-/** Whether one of the patterns spells out the way through the directory `path`. */
-export function routeOf(patterns: readonly string[]): Matcher {
-  const routes = routesOf(patterns);
-  return (path) => {
-    const names = path.split("/");
-    return routes.some((route) => names.length <= route.names.length && follows(route, names));
-  };
-}
+const ASCII = /^[\0-\x7f]*$/;

@@ -1,7 +1,7 @@
 import { type Dirent, lstatSync, opendirSync, type Stats } from "node:fs";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import { type Directories, DirectoryChanged, type HeldDirectory, release, within } from "./directory.ts";
-import { descentOf, type Matcher, matcherOf, preserverOf, routeOf } from "./patterns.ts";
+import { type FindRule, Search, type Spot } from "./search.ts";
 
 /** What was observed of a file: the evidence that every action on it asks for. */
 export interface FileEntry {
@@ -11,16 +11,14 @@ export interface FileEntry {
   readonly device: number;
   readonly inode: number;
   readonly modifiedAtMs: number;
+  /** When anything of it was last changed, its name or its times included; no program can set this one back. */
+  readonly changedAtMs: number;
+  /** How many names it has. */
+  readonly links: number;
   readonly sizeBytes: number;
   /** What removing it gives back: less than its size for a sparse file, nothing for one of several links. */
   readonly freesBytes: number;
   readonly ownerId: number;
-}
-
-/** Patterns that are looked for together. `kind` of `directories`: only directories, taken as a unit. */
-export interface FindRule {
-  readonly kind?: string;
-  readonly patterns: readonly string[];
 }
 
 /** A match, or the reason why a candidate must be kept whatever the rule says. */
@@ -29,12 +27,6 @@ export type Found<Rule> = { readonly rule: Rule; readonly path: string } & (
   /** It is preserved, or could not even be looked at. */
   | { readonly entry?: undefined; readonly kept: string; readonly preserved: boolean }
 );
-
-interface Target<Rule> {
-  readonly rule: Rule;
-  readonly takesDirectories: boolean;
-  readonly matches: Matcher;
-}
 
 const BAD_NAME = "its name is not valid UTF-8";
 
@@ -47,41 +39,32 @@ export function isUtf8(name: string): boolean {
  * One pass over the tree below the root for all rules at once; the first rule that matches takes the entry.
  * Never follows a symbolic link, never leaves the file system, never enters a preserved directory, a
  * virtual environment, or a directory that no pattern reaches. Directories are read in chunks: memory does not
- * grow with their size. Yields `undefined` for whatever is no candidate, so that a long search can be paused.
+ * grow with their size. Yields `undefined` now and then, so that a long search can be paused where it finds nothing.
  */
 export function* walk<Rule extends FindRule>(
   directories: Directories,
   rules: readonly Rule[],
   preserve: readonly string[] | undefined,
 ): Generator<Found<Rule> | undefined> {
-  const targets = rules.map((rule) => ({
-    rule,
-    takesDirectories: rule.kind === "directories",
-    matches: matcherOf(rule.patterns),
-  }));
-  const leadsSomewhere = descentOf(rules.flatMap((rule) => rule.patterns));
-  const preserver = preserverOf(preserve ?? []);
-  const isOnRoute = routeOf(rules.flatMap((rule) => rule.patterns));
-
-  const pending = [""];
-  for (let path = pending.pop(); path !== undefined; path = pending.pop()) {
+  const search = new Search(rules, preserve ?? []);
+  const pending = [{ path: "", spot: search.top }];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const { path, spot } = next;
     const held = hold(path);
     if (typeof held === "string") {
       yield unentered(path, held);
       continue;
     }
     try {
-      if (preserve !== undefined && path !== "" && isVirtualEnvironment(held)) continue;
-      for (const child of childrenOf(held)) {
-        const childPath = path === "" ? child.name : `${path}/${child.name}`;
-        const target = targetOf(childPath, child, targets);
-        if (target !== undefined) yield look(held, child.name, childPath, target, preserver(childPath));
-        else if (child.isDirectory() && leadsSomewhere(childPath) && preserver(childPath) === undefined) {
-          if (isUtf8(child.name)) pending.push(childPath);
-          else yield unentered(childPath, BAD_NAME);
-        } else if (child.isSymbolicLink() && isOnRoute(childPath)) {
-          yield unentered(childPath, "it is a symbolic link, which is not followed");
-        } else yield undefined;
+      let isFirst = preserve !== undefined && path !== ""; // the root was named by somebody who knows it
+      for (const children of chunksOf(held)) {
+        if (isFirst && isVirtualEnvironment(held, children)) break;
+        isFirst = false;
+        for (const child of children) {
+          const found = visit(held, spot, child);
+          if (found !== undefined) yield found;
+        }
+        yield undefined;
       }
     } catch (error) {
       const code = systemCodeOf(error); // EACCES: a directory that may be listed, but not entered
@@ -90,6 +73,21 @@ export function* walk<Rule extends FindRule>(
     } finally {
       release(held);
     }
+  }
+
+  function visit(held: HeldDirectory, spot: Spot, child: Dirent): Found<Rule> | undefined {
+    const { name } = child;
+    const isDirectory = child.isDirectory();
+    const rule = search.ruleFor(spot, name, isDirectory);
+    if (rule !== undefined) return look(held, name, rule, search.guardOf(spot, name));
+    if (isDirectory) {
+      const below = search.enter(spot, name);
+      if (below === undefined || search.guardOf(spot, name) !== undefined) return undefined;
+      if (!isUtf8(name)) return unentered(pathIn(held, name), BAD_NAME);
+      pending.push({ path: pathIn(held, name), spot: below });
+    } else if (child.isSymbolicLink() && search.leadsThrough(spot, name))
+      return unentered(pathIn(held, name), "it is a symbolic link, which is not followed");
+    return undefined;
   }
 
   /** The open directory, or why it cannot be entered. */
@@ -109,40 +107,48 @@ export function* walk<Rule extends FindRule>(
   }
 }
 
-function targetOf<Rule>(
-  path: string,
-  child: Dirent,
-  targets: readonly Target<Rule>[],
-): Target<Rule> | undefined {
-  const isDirectory = child.isDirectory();
-  return targets.find((target) => target.takesDirectories === isDirectory && target.matches(path));
+function pathIn({ path }: HeldDirectory, name: string): string {
+  return path === "" ? name : `${path}/${name}`;
 }
 
 /** What marks the top of a virtual environment: Python's own (PEP 405), older ones, conda's. */
 const ENVIRONMENT_MARKS = ["pyvenv.cfg", "bin/activate", "conda-meta"];
 
-function isVirtualEnvironment(directory: HeldDirectory): boolean {
-  return ENVIRONMENT_MARKS.some(
-    (mark) => lstatSync(within(directory, mark), { throwIfNoEntry: false }) !== undefined,
+/** A directory that was read to its end tells by the names in it; of a larger one it is asked. */
+function isVirtualEnvironment(directory: HeldDirectory, children: readonly Dirent[]): boolean {
+  const names = new Set(children.map(({ name }) => name));
+  const marks = ENVIRONMENT_MARKS.filter(
+    (mark) => children.length === CHUNK || names.has(mark.split("/")[0] ?? ""),
   );
+  return marks.some((mark) => lstatSync(within(directory, mark), { throwIfNoEntry: false }) !== undefined);
 }
 
-export function* childrenOf(directory: HeldDirectory): Generator<Dirent> {
-  const listing = opendirSync(`/proc/self/fd/${directory.fd}`, { bufferSize: 256 });
+const CHUNK = 1_024;
+
+function* chunksOf(directory: HeldDirectory): Generator<readonly Dirent[]> {
+  const listing = opendirSync(`/proc/self/fd/${directory.fd}`, { bufferSize: CHUNK });
   try {
-    for (let child = listing.readSync(); child !== null; child = listing.readSync()) yield child;
+    for (let child = listing.readSync(); child !== null; ) {
+      const chunk: Dirent[] = [];
+      for (; child !== null && chunk.length < CHUNK; child = listing.readSync()) chunk.push(child);
+      yield chunk;
+    }
   } finally {
     listing.closeSync();
   }
 }
 
+export function* childrenOf(directory: HeldDirectory): Generator<Dirent> {
+  for (const children of chunksOf(directory)) yield* children;
+}
+
 function look<Rule>(
   directory: HeldDirectory,
   name: string,
-  path: string,
-  { rule }: Target<Rule>,
+  rule: Rule,
   preservedBy: string | undefined,
 ): Found<Rule> {
+  const path = pathIn(directory, name);
   if (preservedBy !== undefined) return { rule, path, kept: `preserved (${preservedBy})`, preserved: true };
   if (!isUtf8(name)) return { rule, path, kept: BAD_NAME, preserved: false };
   const stats = lstatSync(within(directory, name), { throwIfNoEntry: false });
@@ -158,6 +164,8 @@ export function entryOf(path: string, stats: Stats): FileEntry {
     device: stats.dev,
     inode: stats.ino,
     modifiedAtMs: stats.mtimeMs,
+    changedAtMs: stats.ctimeMs,
+    links: stats.nlink,
     sizeBytes: stats.size,
     freesBytes: bytesFreedBy(stats),
     ownerId: stats.uid,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { descentOf, matcherOf, preserverOf } from "../../src/system/patterns.ts";
+import { matcherOf, preserverOf } from "../../src/system/patterns.ts";
 
 describe("a pattern of a rule", () => {
   test.each([
@@ -54,22 +54,5 @@ describe("a path is preserved", () => {
     { list: "data/**", path: "database" },
   ])("not: $path by $list", ({ list, path }) => {
     expect(preserverOf([list])(path)).toBeUndefined();
-  });
-});
-
-describe("a search goes down into a directory", () => {
-  test.each([
-    { pattern: "*.lock", path: "sub", down: false },
-    { pattern: "pids/*.pid", path: "pids", down: true },
-    { pattern: "pids/*.pid", path: "logs", down: false },
-    { pattern: "pids/*.pid", path: "pids/sub", down: false },
-    { pattern: "a/*/c/x", path: "a/any", down: true },
-    { pattern: "a/*/c/x", path: "a/any/c", down: true },
-    { pattern: "a/*/c/x", path: "a/any/d", down: false },
-    { pattern: "logs/**/*.log.*", path: "logs/a/b/c", down: true },
-    { pattern: "logs/**/*.log.*", path: "data", down: false },
-    { pattern: "**/*.pyc", path: "any/.where", down: true },
-  ])("$path for $pattern: $down", ({ pattern, path, down }) => {
-    expect(descentOf([pattern])(path)).toBe(down);
   });
 });

@@ -105,7 +105,17 @@ describe("a pid file and the process that has its number", () => {
     return process;
   }
   const fileWrittenAt = (modifiedAtMs: number) => ({
-    ...{ path: "a.pid", kind: "file", device: 1, inode: 1, sizeBytes: 5, freesBytes: 5, ownerId: 0 },
+    ...{
+      path: "a.pid",
+      kind: "file",
+      device: 1,
+      inode: 1,
+      sizeBytes: 5,
+      changedAtMs: 0,
+      links: 1,
+      freesBytes: 5,
+      ownerId: 0,
+    },
     ...({ modifiedAtMs } as const),
   });
   const identified = (process: Process, writtenAtMs: number, matches = /celery.*\bworker\b/) => {
