@@ -1,6 +1,6 @@
 import { pino } from "pino";
 import type { Log } from "../../jobs/job.ts";
-import { printable } from "../report/words.ts";
+import { printable, printableJson } from "../report/words.ts";
 import type { CliOptions } from "./options.ts";
 
 /**
@@ -14,7 +14,7 @@ export function logOf({ verbose, quiet }: CliOptions, isWorker = false): Log {
 }
 
 function writeAsIs(line: string): void {
-  process.stderr.write(line);
+  process.stderr.write(printableJson(line));
 }
 
 function writeForPeople(line: string): void {

@@ -1,7 +1,7 @@
 import picocolors from "picocolors";
 import { type ErrorCode, exitCodeOf, messageOf, type Problem, SafeShutdownError } from "../errors.ts";
 import type { Palette } from "../report/text.ts";
-import { printable } from "../report/words.ts";
+import { printable, printableJson } from "../report/words.ts";
 import type { CliOptions } from "./options.ts";
 
 /** Where a command speaks. Results go to stdout, everything else to stderr. */
@@ -30,7 +30,8 @@ export class Terminal {
 
   /** The result of a command, for programs. Nothing without --json. */
   printJson(value: unknown): void {
-    if (this.options.json === true) process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+    if (this.options.json === true)
+      process.stdout.write(`${printableJson(JSON.stringify(value, null, 2))}\n`);
   }
 
   /** What is drawn on the screen for a while, and must give way before something else is written there. */

@@ -3,15 +3,29 @@
  * cursor, change colours or look like a line of ours is shown escaped.
  */
 
-/** Control characters (C0, DEL, C1), line and paragraph separators, and the marks that reorder text. */
-const UNPRINTABLE = /[\p{Cc}\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
+/**
+ * Control characters (C0, DEL, C1), line and paragraph separators, halves of characters, and the marks of Unicode that
+ * format without being seen: they reorder text, join it, or hide in it.
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
+/** What a terminal would act on is written as `\x1b`, `\u202e`, `\u{e0041}`. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
-    const code = character.codePointAt(0) ?? 0;
-    return code < 0x100
-      ? `\\x${code.toString(16).padStart(2, "0")}`
-      : `\\u${code.toString(16).padStart(4, "0")}`;
+    const code = (character.codePointAt(0) ?? 0).toString(16);
+    if (code.length > 4) return `\\u{${code}}`;
+    return code.length > 2 ? `\\u${code.padStart(4, "0")}` : `\\x${code.padStart(2, "0")}`;
+  });
+}
+
+/** A JSON text that says the same and is safe to show on a terminal: JSON.stringify escapes C0 only. */
+export function printableJson(json: string): string {
+  return json.replace(UNPRINTABLE, (character) => {
+    if (character === "\n") return character; // between its lines: in a string it is escaped already
+    return character
+      .split("")
+      .map((half) => `\\u${half.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join("");
   });
 }
 

@@ -4,6 +4,7 @@ import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import { Directories, DirectoryChanged } from "./directory.ts";
+import { withRealNames } from "./linked-names.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
 import { preserverOf } from "./patterns.ts";
 import { readUntouched } from "./read-untouched.ts";
@@ -38,6 +39,7 @@ const SLICE_MS = 10;
 export class Files {
   readonly #options: FilesOptions;
   readonly #directories: Directories;
+  readonly #preserve: readonly string[];
   readonly #preserver: (path: string) => string | undefined;
   readonly #removal: Removal;
   #openFiles: OpenFiles | undefined;
@@ -45,7 +47,8 @@ export class Files {
   constructor(options: FilesOptions) {
     this.#options = options;
     this.#directories = new Directories(options.root);
-    this.#preserver = preserverOf(options.preserve);
+    this.#preserve = withRealNames(options.root, options.preserve);
+    this.#preserver = preserverOf(this.#preserve);
     this.#removal = new Removal(this.#directories, options);
   }
 
@@ -57,9 +60,9 @@ export class Files {
     rules: readonly Rule[],
     { evenPreserved = false } = {},
   ): AsyncGenerator<Found<Rule>> {
-    const { preserve, clock, signal, presumed } = this.#options;
+    const { clock, signal, presumed } = this.#options;
     let sliceEndsAt = clock.now() + SLICE_MS;
-    for (const found of walk(this.#directories, rules, evenPreserved ? undefined : preserve)) {
+    for (const found of walk(this.#directories, rules, evenPreserved ? undefined : this.#preserve)) {
       signal.throwIfAborted();
       if (found !== undefined && !presumed.paths.has(found.path)) yield found;
       if (clock.now() < sliceEndsAt) continue;

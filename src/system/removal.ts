@@ -90,9 +90,14 @@ export class Removal {
 
 const ALREADY_GONE: Effect = { outcome: "done", bytes: 0, reason: "it was already gone" };
 
-/** Whether a stat is of what was observed. A directory's times and size change with what is in it, so only its identity counts. */
+/**
+ * Whether a stat is of what was observed. A directory's times and size change with what is in it, so only its identity
+ * counts. The time of the last change tells of a rewrite whose other times were put back; of a file with several names
+ * it changes also when one of the others goes.
+ */
 export function isSame(entry: FileEntry, stats: Stats): boolean {
   if (entry.device !== stats.dev || entry.inode !== stats.ino) return false;
   if (entry.kind === "directory") return stats.isDirectory();
-  return entry.modifiedAtMs === stats.mtimeMs && entry.sizeBytes === stats.size;
+  if (entry.modifiedAtMs !== stats.mtimeMs || entry.sizeBytes !== stats.size) return false;
+  return entry.changedAtMs === stats.ctimeMs || entry.links > 1;
 }

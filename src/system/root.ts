@@ -1,11 +1,11 @@
-import { realpathSync, statSync } from "node:fs";
-import { homedir } from "node:os";
+import { realpathSync, statfsSync, statSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
 import { dirname, resolve } from "node:path";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 
 /** Directories of the system itself: nothing directly in them is an application. */
 const SYSTEM_DIRECTORIES = [
-  ..."/bin /boot /dev /etc /home /lib /lib32 /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys".split(
+  ..."/bin /boot /dev /dev/shm /etc /home /lib /lib32 /lib64 /media /mnt /opt /proc /root /run /sbin /srv /sys".split(
     " ",
   ),
   ..."/tmp /usr /var /usr/bin /usr/lib /usr/local /usr/sbin /usr/share /var/lib /var/log /var/run /var/tmp".split(
@@ -45,6 +45,24 @@ const SYSTEM_TREES = [
   ...["/var/lib/dpkg", "/var/lib/rpm", "/var/lib/systemd"],
 ];
 
+/** In /dev, but anybody's, like /tmp. */
+const SHARED_MEMORY = "/dev/shm";
+
+/** What a mount of another kind is, wherever it lies; by the magic numbers of statfs(2). */
+const KERNEL_FILE_SYSTEMS = new Map([
+  [0x9fa0, "proc"],
+  [0x62656572, "sysfs"],
+  [0x62656570, "configfs"],
+  [0x27e0eb, "cgroup"],
+  [0x63677270, "cgroup2"],
+  [0x64626720, "debugfs"],
+  [0x74726163, "tracefs"],
+  [0x73636673, "securityfs"],
+  [0x1cd1, "devpts"],
+  [0xcafe4a11, "bpf"],
+  [0xde5e81e4, "efivarfs"],
+]);
+
 /**
  * The real, absolute path of the application's root.
  * Throws `refused` when it is missing, no directory, `/`, a home directory or a system directory.
@@ -57,12 +75,6 @@ export function resolveRoot(path: string): string {
     "refused",
     `refusing to work in ${JSON.stringify(root)}: ${reason}. Name the application's own directory with --root.`,
   );
-}
-
-/** A bind mount gives a directory a second name, but no second inode. */
-function isSame(a: string, b: string): boolean {
-  const [left, right] = [statSync(a), statSync(b)];
-  return left.dev === right.dev && left.ino === right.ino;
 }
 
 function realPath(path: string): string {
@@ -79,10 +91,29 @@ function realPath(path: string): string {
 
 function reasonToRefuse(root: string): string | undefined {
   if (root === "/" || isSame(root, "/")) return "it is the root of the file system";
-  if (root === homedir() || dirname(root) === "/home" || dirname(root) === "/Users") {
-    return "it is a home directory";
-  }
-  if (SYSTEM_DIRECTORIES.includes(root)) return "it is a system directory";
+  const isHome =
+    dirname(root) === "/home" || dirname(root) === "/Users" || homes().some((home) => isSame(root, home));
+  if (isHome) return "it is a home directory";
+  if (SYSTEM_DIRECTORIES.some((directory) => isSame(root, directory))) return "it is a system directory";
+  const isShared = root.startsWith(`${SHARED_MEMORY}/`);
   const tree = SYSTEM_TREES.find((system) => `${root}/`.startsWith(`${system}/`));
-  return tree === undefined ? undefined : `it lies in the system directory ${tree}`;
+  if (tree !== undefined && !isShared) return `it lies in the system directory ${tree}`;
+  const kind = KERNEL_FILE_SYSTEMS.get(statfsSync(root).type);
+  return kind && `it is on ${kind}, where files are not files but the kernel's own switches`;
+}
+
+/** What $HOME says, and what the system says, which a user without a name is not known to. */
+function homes(): string[] {
+  try {
+    return [homedir(), userInfo().homedir];
+  } catch {
+    return [homedir()];
+  }
+}
+
+/** A bind mount gives a directory a second name, but no second inode. */
+function isSame(a: string, b: string): boolean {
+  if (a === b) return true;
+  const [left, right] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return left !== undefined && left.dev === right?.dev && left.ino === right.ino;
 }

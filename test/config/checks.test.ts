@@ -31,6 +31,7 @@ describe("refused", () => {
       at: "session.warnAfter",
     },
     { because: "a glob is not closed", yaml: "locks: [{ files: 'a[b' }]", at: "locks[0].files" },
+    { because: "what is preserved is not closed", yaml: "preserve: [a, 'b{c,d']", at: "preserve[1]" },
     {
       because: "keys of unknown age would go at once",
       yaml: 'redis: { prune: [{ keys: "x:*", olderThan: 0s, age: [idle], withoutTtl: expire }] }',

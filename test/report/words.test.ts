@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { countOf, formatBytes, printable } from "../../src/report/words.ts";
+import { countOf, formatBytes, printable, printableJson } from "../../src/report/words.ts";
 
 test.each([
   { what: "a line break", text: "a\nb", shown: "a\\x0ab" },
@@ -14,6 +14,9 @@ test.each([
   { what: "an isolate", text: "\u2066a\u2069", shown: "\\u2066a\\u2069" },
   { what: "the marks of direction", text: "\u200e\u200f\u061c", shown: "\\u200e\\u200f\\u061c" },
   { what: "a byte order mark", text: "\ufeffa", shown: "\\ufeffa" },
+  { what: "what is not seen at all", text: "a\u200bb\u00adc\u2060", shown: "a\\u200bb\\xadc\\u2060" },
+  { what: "a tag, which is not seen either", text: "\u{e0041}", shown: "\\u{e0041}" },
+  { what: "half a character", text: "\ud800", shown: "\\ud800" },
   { what: "other alphabets and emoji", text: "café дом 🗑", shown: "café дом 🗑" },
   { what: "quotes and backslashes", text: `"a"\\'b'`, shown: `"a"\\'b'` },
 ])("$what is shown so that it cannot do anything", ({ text, shown }) => {
@@ -43,4 +46,11 @@ test.each([
 ])("$amount: $shown", ({ amount, shown }) => {
   expect(countOf(amount, "key")).toBe(shown);
   expect(countOf(2, "entry", "entries")).toBe("2 entries");
+});
+
+test("JSON says the same when what a terminal would act on is escaped in it", () => {
+  const value = { name: "\x9b31m\u202egnp\u{e0041}\x1b[2J\n", "caf\u00e9": [1, "\ud800"] };
+  const text = printableJson(JSON.stringify(value, null, 2));
+  expect(text).not.toMatch(/[\p{Cf}\p{Cs}\u0000-\u0009\u000b-\u001f\u007f-\u009f]/u);
+  expect(JSON.parse(text)).toEqual(value);
 });

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { makeApp } from "../support/app.ts";
@@ -63,6 +63,32 @@ test.each(["data/", "./data//**", "data/./**", "data", "./data/"])(
     expect(diff(before, snapshot(app.root)).removed).toEqual(["c.tmp", "cache", "cache/c"]);
   },
 );
+
+test.each([
+  { list: "current/**", link: "current", to: "releases/5" },
+  { list: "current/data/**", link: "current", to: "releases/5" },
+  { list: "current/{data,none}/**", link: "current", to: "./releases/../releases/5" },
+  { list: "current/data/of-tomorrow/**", link: "current", to: "releases/5" },
+  { list: "a/b/data", link: "a", to: "x" },
+])("`preserve: [$list]` protects what $link leads to ($to)", async ({ list, link, to }) => {
+  const app = await makeApp(`temp: [{ files: "**/*.tmp" }]\npreserve: ["${list}"]`);
+  for (const directory of ["releases/4", "releases/5", "x"])
+    put(app.root, `${directory}/data/of-tomorrow/a.tmp`);
+  symlinkSync(to, join(app.root, link));
+  if (link === "a") symlinkSync("../releases/5", join(app.root, "x/b"));
+  await app.run("clean-temp-files");
+  expect(existsSync(join(app.root, "releases/5/data/of-tomorrow/a.tmp"))).toBe(true);
+  expect(existsSync(join(app.root, "releases/4/data/of-tomorrow/a.tmp"))).toBe(false);
+});
+
+test("a link in the preserve list that leads nowhere, out of the root, or in a circle changes nothing", async () => {
+  const app = await makeApp(`temp: [{ files: "**/*.tmp" }]\npreserve: [nowhere/**, outside/**, circle/x]`);
+  symlinkSync("none", join(app.root, "nowhere"));
+  symlinkSync("/usr", join(app.root, "outside"));
+  symlinkSync("circle", join(app.root, "circle"));
+  put(app.root, "usr/a.tmp");
+  expect((await app.run("clean-temp-files")).lines).toEqual(["usr/a.tmp: done"]);
+});
 
 describe("a temp rule never takes a lock", () => {
   test("that a locks rule is about, held or stale, old or young", async () => {

@@ -3,6 +3,7 @@ import {
   appendFileSync,
   chmodSync,
   existsSync,
+  linkSync,
   mkdirSync,
   readdirSync,
   renameSync,
@@ -32,6 +33,14 @@ describe("between the look and the removal", () => {
     {
       happens: "the file is rewritten with the same size",
       change: (path: string) => writeFileSync(path, "y"),
+    },
+    {
+      happens: "the file is rewritten with the same size, and its times are put back",
+      change: (path: string) => {
+        const { atimeMs, mtimeMs } = statSync(path);
+        writeFileSync(path, "y");
+        utimesSync(path, atimeMs / 1_000, mtimeMs / 1_000);
+      },
     },
     {
       happens: "the file is touched",
@@ -130,6 +139,14 @@ test("a removed file is gone, and nothing else", () => {
   const { files } = handsOn(root);
   expect(files.remove(seen(files, "logs/a"))).toEqual({ outcome: "done", bytes: 10 });
   expect(readdirSync(join(root, "logs"))).toEqual(["b"]);
+});
+
+test("of a file with two names each goes, though the first removal changes the file", async () => {
+  const root = temporaryDirectory();
+  linkSync(put(root, "a"), join(root, "b"));
+  const { files } = handsOn(root);
+  const entries = [seen(files, "a"), seen(files, "b")];
+  expect(entries.map((entry) => files.remove(entry).outcome)).toEqual(["done", "done"]);
 });
 
 test("a link is removed itself, not what it points to", () => {

@@ -1,9 +1,9 @@
-import { mkdirSync, symlinkSync } from "node:fs";
-import { homedir } from "node:os";
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, symlinkSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
 import { join, relative } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { resolveRoot } from "../../src/system/root.ts";
-import { put } from "../support/hands.ts";
+import { mountAt, put } from "../support/hands.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
 test.each([
@@ -18,6 +18,7 @@ test.each([
   { root: "/usr", because: "it is a system directory" },
   { root: "/etc/apt", because: "it lies in the system directory /etc" },
   { root: "/proc/self", because: "it lies in the system directory /proc" },
+  { root: "/dev/shm", because: "it is a system directory" },
 ])("$root is refused: $because", ({ root, because }) => {
   expect(() => resolveRoot(root)).toThrow(because);
 });
@@ -48,4 +49,28 @@ test("a link to an application's directory, and a relative path, are resolved", 
   symlinkSync("app", join(parent, "current"));
   expect(resolveRoot(join(parent, "current"))).toBe(real);
   expect(resolveRoot(relative(process.cwd(), real))).toBe(real);
+});
+
+test("the home that the system knows is refused, whatever $HOME says", () => {
+  vi.stubEnv("HOME", "/nowhere");
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+  });
+  expect(() => resolveRoot(userInfo().homedir)).toThrow(/it is a (home|system) directory/);
+});
+
+test.runIf(existsSync("/dev/shm"))("a directory in the shared memory is anybody's, as one in /tmp is", () => {
+  const root = mkdtempSync("/dev/shm/safe-shutdown-test-");
+  onTestFinished(() => rmdirSync(root));
+  expect(resolveRoot(root)).toBe(root);
+});
+
+test.for([
+  { what: "a second name of a system directory", args: ["--bind", "/etc"], because: "system directory" },
+  { what: "a second name of a home directory", args: ["--bind", homedir()], because: "home directory" },
+  { what: "a mount of the kernel's own", args: ["-t", "devpts", "none"], because: "it is on devpts" },
+])("$what is refused", ({ args, because }, { skip }) => {
+  const directory = temporaryDirectory();
+  if (!mountAt(directory, ...args)) skip("mount is not permitted here");
+  expect(() => resolveRoot(directory)).toThrow(because);
 });
