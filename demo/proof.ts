@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Redis } from "ioredis";
 import { diff, type Listing, snapshot } from "../test/support/listing.ts";
@@ -67,6 +67,7 @@ export function proveShutdown(sandbox: Sandbox, before: World, after: World): Cl
       `${count(files.removed)} files and directories meant to go are gone`,
       stillThere(files.removed, after),
     ),
+    claim("each of them was written down before", unrecorded(sandbox, files.removed)),
     claim(`${count(files.kept)} files meant to stay are byte-identical`, files.kept.filter(differs)),
     claim(`${count(keys.removed)} keys that were old are gone`, goneKeys),
     claim(
@@ -104,6 +105,15 @@ function endless(keys: readonly string[], world: World): string[] {
 
 function stillThere(paths: readonly string[], world: World): string[] {
   return paths.filter((path) => world.files.has(path));
+}
+
+/** Paths that no manifest of a run names. */
+function unrecorded({ root }: Sandbox, paths: readonly string[]): string[] {
+  const directory = join(root, ".safe-shutdown");
+  const manifests = readdirSync(directory).filter((name) => name.endsWith(".jsonl"));
+  const lines = manifests.flatMap((name) => readFileSync(join(directory, name), "utf8").trim().split("\n"));
+  const recorded = new Set(lines.map((line) => JSON.parse(line).path));
+  return paths.filter((path) => !recorded.has(path));
 }
 
 function dead(pid: number): string[] {

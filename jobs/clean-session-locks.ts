@@ -1,33 +1,43 @@
 import { z } from "zod";
 import { formatDuration } from "../src/config/duration.ts";
-import type { FileEntry } from "../src/system/files.ts";
+import type { Condemned, FileEntry } from "../src/system/files.ts";
 import type { Holder } from "../src/system/locks.ts";
-import { defineJob } from "./job.ts";
+import { defineJob, type JobContext } from "./job.ts";
 
 export const cleanSessionLocks = defineJob({
   name: "clean-session-locks",
   summary: "Remove session locks that nobody holds any more.",
   runsOn: "every host",
   input: z.strictObject({}),
-  async run(_input, { config, files, locks, clock, report }) {
-    for await (const { rule, path, entry, kept } of files.find(config.locks)) {
-      if (entry === undefined) {
-        report.kept(path, kept);
-        continue;
-      }
-      const ageMs = clock.now() - entry.modifiedAtMs;
-      const why = (holderOf: () => Holder) => reasonToKeep(entry, ageMs, rule.olderThanMs, holderOf);
-      // what all locks were judged by may be a moment old: the last look is for this one alone
-      const reason = why(() => locks.holderOf(entry)) ?? why(() => locks.holderNow(entry));
-      if (reason !== undefined) report.kept(path, reason);
-      else
-        report.add(path, {
-          reason: `stale: ${formatDuration(ageMs)} old, held by nobody`,
-          ...files.remove(entry),
-        });
+  async run(_input, context) {
+    const { files, report } = context;
+    for await (const { condemned, effect } of files.remove(staleLocks(context))) {
+      report.add(condemned.entry.path, { reason: condemned.reason, ...effect });
     }
   },
 });
+
+async function* staleLocks({ config, files, locks, clock, report }: JobContext): AsyncGenerator<Condemned> {
+  for await (const { rule, path, entry, kept } of files.find(config.locks)) {
+    if (entry === undefined) {
+      report.kept(path, kept);
+      continue;
+    }
+    const ageMs = clock.now() - entry.modifiedAtMs;
+    const why = (holderOf: () => Holder) => reasonToKeep(entry, ageMs, rule.olderThanMs, holderOf);
+    const reason = why(() => locks.holderOf(entry));
+    if (reason !== undefined) report.kept(path, reason);
+    else
+      yield {
+        entry,
+        rule,
+        reason: `stale: ${formatDuration(ageMs)} old, held by nobody`,
+        quarantineMs: rule.quarantineMs,
+        // what all locks were judged by may be a moment old: the last look is for this one alone
+        lastLook: () => why(() => locks.holderNow(entry)),
+      };
+  }
+}
 
 /** The whole policy, in the order an operator would check it. `undefined`: safe to remove. */
 export function reasonToKeep(

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { TempRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
-import type { FileEntry } from "../src/system/files.ts";
+import type { Condemned, Contents, FileEntry } from "../src/system/files.ts";
 import { matcherOf } from "../src/system/patterns.ts";
 import type { PidFileFinding, ServiceState } from "../src/system/processes.ts";
 import { defineJob, type JobContext } from "./job.ts";
@@ -12,26 +12,74 @@ export const cleanTempFiles = defineJob({
   runsOn: "every host",
   input: z.strictObject({}),
   async run(_input, context) {
-    const { config, files, report } = context;
-    const isLock = matcherOf(config.locks.flatMap(({ patterns }) => patterns));
-    for await (const { rule, path, entry, kept } of files.find(config.temp)) {
-      if (entry === undefined) {
-        report.kept(path, kept);
-        continue;
-      }
-      const reason = await reasonToKeep(entry, rule, isLock, context);
-      if (reason !== undefined) report.kept(path, reason);
-      else if (rule.kind === "directories") report.add(path, files.removeDirectory(entry, rule.holding));
-      else report.add(path, files.remove(entry));
+    const { files, report } = context;
+    for await (const { condemned, effect } of files.remove(litter(context))) {
+      report.add(condemned.entry.path, effect);
     }
   },
 });
+
+/** What is to go: what the rules mean, then what has been in quarantine for long enough. */
+async function* litter(context: JobContext): AsyncGenerator<Condemned> {
+  const { config, files, report } = context;
+  const isLock = matcherOf(config.locks.flatMap(({ patterns }) => patterns));
+  for await (const { rule, path, entry, kept } of files.find(config.temp)) {
+    if (entry === undefined) {
+      report.kept(path, kept);
+      continue;
+    }
+    const isUnit = rule.kind === "directories";
+    const contents = isUnit ? files.unitOf(entry, rule.holding) : undefined;
+    const look = () => reasonToKeep(entry, contents, rule, isLock, context);
+    const reason = await look();
+    if (reason !== undefined) report.kept(path, reason);
+    else
+      yield {
+        ...{ entry, rule, reason: describe(rule) },
+        ...(contents !== undefined && { unit: contents.unit }),
+        ...("quarantineMs" in rule && { quarantineMs: rule.quarantineMs }),
+        // what is kept for a process's sake: it may have started meanwhile
+        ...(isForAProcess(rule) && { lastLook: look }),
+      };
+  }
+  yield* expired(context);
+}
+
+/** What was moved to quarantine is kept for as long as its rule said then. */
+function* expired({ files, clock, report }: JobContext): Generator<Condemned> {
+  for (const { entry, untilMs } of files.quarantined()) {
+    const contents = entry.kind === "directory" ? files.quarantinedUnitOf(entry) : undefined;
+    const reason =
+      untilMs === undefined
+        ? "it is in quarantine, and its name does not say until when"
+        : untilMs > clock.now()
+          ? `in quarantine for another ${formatDuration(untilMs - clock.now())}`
+          : contents?.obstacle;
+    if (reason !== undefined) report.kept(entry.path, reason);
+    else
+      yield {
+        ...{ entry, reason: "its time in quarantine is over" },
+        ...(contents !== undefined && { unit: contents.unit }),
+      };
+  }
+}
+
+function isForAProcess(rule: TempRule): boolean {
+  return rule.kind === "pidFiles" || (rule.kind === "files" && rule.unlessRunning !== undefined);
+}
+
+function describe(rule: TempRule): string {
+  const patterns = rule.patterns.join(", ");
+  if (rule.kind === "pidFiles") return `its process is gone (${patterns})`;
+  return rule.olderThanMs > 0 ? `older than ${formatDuration(rule.olderThanMs)} (${patterns})` : patterns;
+}
 
 /** A lock is judged by who holds it, not by its age alone. */
 const LOCK = "a lock, which clean-session-locks looks after";
 
 async function reasonToKeep(
   entry: FileEntry,
+  contents: Contents | undefined,
   rule: TempRule,
   isLock: (path: string) => boolean,
   context: JobContext,
@@ -39,8 +87,8 @@ async function reasonToKeep(
   if (isLock(entry.path)) return LOCK;
   const nowMs = context.clock.now();
   if (rule.kind === "pidFiles") return reasonToKeepPidFile(context.processes.identify(entry));
-  if (rule.kind === "directories") {
-    const { files, obstacle } = context.files.contentsOf(entry, rule.holding);
+  if (contents !== undefined) {
+    const { files, obstacle } = contents;
     const lock = files.find(({ path }) => isLock(path));
     if (lock !== undefined) return `${lock.path} in it is ${LOCK}`;
     return (
@@ -48,7 +96,7 @@ async function reasonToKeep(
     );
   }
   const reason = reasonToKeepFile(entry, rule, nowMs, () => context.files.openedBy(entry));
-  if (reason !== undefined || rule.unlessRunning === undefined) return reason;
+  if (reason !== undefined || rule.kind !== "files" || rule.unlessRunning === undefined) return reason;
   return reasonToKeepFor(rule.unlessRunning, await context.processes.survey());
 }
 

@@ -56,16 +56,24 @@ async function settlePidFile(finding: PidFileFinding, stop: Stop, context: JobCo
     if (finding.mayRun)
       report.incomplete(`cannot tell what ${finding.file.path} stands for: ${finding.reason}`);
   } else if (finding.state === "gone") {
-    removePidFile(finding.file, context, finding.reason);
-  } else if (await stop(finding.process)) removePidFile(finding.file, context);
+    await removePidFile(finding.file, context, finding.reason);
+  } else if (await stop(finding.process)) await removePidFile(finding.file, context);
   else report.kept(finding.file.path, `pid ${finding.process.pid} is still running`);
 }
 
 /** One in a preserved place leads to its service, and stays. */
-function removePidFile(file: FileEntry, { files, report }: JobContext, reason?: string): void {
-  const guard = files.guardOf(file.path);
-  if (guard !== undefined) report.kept(file.path, `preserved (${guard})`);
-  else report.add(file.path, { ...(reason !== undefined && { reason }), ...files.remove(file) });
+async function removePidFile(
+  entry: FileEntry,
+  { files, report }: JobContext,
+  reason?: string,
+): Promise<void> {
+  const guard = files.guardOf(entry.path);
+  if (guard !== undefined) {
+    report.kept(entry.path, `preserved (${guard})`);
+    return;
+  }
+  const effect = await files.removeOne({ entry, reason: reason ?? "its process was stopped" });
+  report.add(entry.path, { ...(reason !== undefined && { reason }), ...effect });
 }
 
 /** A process of the service that no pid file leads to: not ours to stop, unless somebody says so. */

@@ -16,6 +16,10 @@ export interface Service {
 interface LockRule {
   readonly patterns: readonly string[];
   readonly olderThanMs: number;
+  /** Moved to quarantine for so long instead of removed. */
+  readonly quarantineMs: number | undefined;
+  /** How many of its candidates may go; 100: all. */
+  readonly sharePercent: number;
 }
 
 /** One way to prove a key's age. `ttl`: initial TTL minus remaining; `json`: a time inside the value. */
@@ -32,6 +36,7 @@ export interface PruneRule {
   readonly olderThanMs: number;
   readonly age: readonly AgeRung[];
   readonly withoutTtl: "keep" | "expire";
+  readonly sharePercent: number;
 }
 
 export type TempRule =
@@ -41,6 +46,8 @@ export type TempRule =
       readonly olderThanMs: number;
       /** Keep unless the service of this name is proved stopped. */
       readonly unlessRunning: string | undefined;
+      readonly quarantineMs: number | undefined;
+      readonly sharePercent: number;
     }
   | {
       readonly kind: "directories";
@@ -48,6 +55,8 @@ export type TempRule =
       readonly olderThanMs: number;
       /** Globs of the names such a directory may hold. */
       readonly holding: readonly string[];
+      readonly quarantineMs: number | undefined;
+      readonly sharePercent: number;
     }
   | { readonly kind: "pidFiles"; readonly patterns: readonly string[] };
 
@@ -85,7 +94,8 @@ export interface Config {
     | { readonly file: string; readonly adviseAfterMs: number; readonly warnAfterMs: number }
     | undefined;
   readonly schedule: readonly ScheduleEntry[];
-  readonly limits: { readonly files: number; readonly keys: number };
+  /** What one job may remove; `bytes` of `undefined`: any amount. The share is in each rule. */
+  readonly limits: { readonly files: number; readonly keys: number; readonly bytes: number | undefined };
   readonly pidNamespace: "auto" | "trusted";
   readonly stageDeadlineMs: number;
   readonly workerGraceMs: number;

@@ -22,18 +22,23 @@ type Written<List extends readonly unknown[]> = List[number];
 export function resolveConfig(written: ConfigFile, around: Surroundings): Config {
   const url = around.redisUrl ?? written.redis.url;
   const { latencyBudget, brokerQueues, prune } = written.redis;
+  const { files, keys, bytes, share } = written.limits;
   const policy = {
     app: written.app,
     services: written.services.map(serviceOf),
-    locks: written.locks.map((rule) => ({ patterns: listed(rule.files), olderThanMs: rule.olderThan })),
+    locks: written.locks.map((rule) => ({
+      patterns: listed(rule.files),
+      olderThanMs: rule.olderThan,
+      ...carefulOf(rule, share),
+    })),
     redis: {
       url,
       latencyBudgetMs: latencyBudget,
       brokerQueues,
-      prune: prune.map((rule, index) => pruneRuleOf(rule, url, () => around.settingMs(index))),
+      prune: prune.map((rule, index) => pruneRuleOf(rule, url, () => around.settingMs(index), share)),
     },
     queue: { url: written.queue.url ?? url },
-    temp: written.temp.map(tempRuleOf),
+    temp: written.temp.map((rule) => tempRuleOf(rule, share)),
     preserve: [...new Set([...written.preserve, ...alwaysPreserved(written.session?.file, around.file)])],
     session: written.session && {
       file: written.session.file,
@@ -41,7 +46,7 @@ export function resolveConfig(written: ConfigFile, around: Surroundings): Config
       warnAfterMs: written.session.warnAfter,
     },
     schedule: written.schedule.map(scheduleEntryOf),
-    limits: written.limits,
+    limits: { files, keys, bytes },
     pidNamespace: written.pidNamespace,
     stageDeadlineMs: written.stageDeadline,
     workerGraceMs: written.workerGrace,
@@ -66,6 +71,7 @@ function pruneRuleOf(
   written: Written<ConfigFile["redis"]["prune"]>,
   appUrl: string,
   settingMs: () => number,
+  share: number,
 ): PruneRule {
   const url = written.url ?? appUrl;
   return {
@@ -75,6 +81,7 @@ function pruneRuleOf(
     olderThanMs: typeof written.olderThan === "number" ? written.olderThan : settingMs(),
     age: written.age.map(ageRungOf),
     withoutTtl: written.withoutTtl,
+    sharePercent: written.share ?? share,
   };
 }
 
@@ -85,12 +92,20 @@ function ageRungOf(written: Written<Written<ConfigFile["redis"]["prune"]>["age"]
     : { kind: "json", path: written.json.split(".") };
 }
 
-function tempRuleOf(written: Written<ConfigFile["temp"]>): TempRule {
+function tempRuleOf(written: Written<ConfigFile["temp"]>, share: number): TempRule {
   if ("pidFiles" in written) return { kind: "pidFiles", patterns: listed(written.pidFiles) };
-  const olderThanMs = written.olderThan;
+  const common = { olderThanMs: written.olderThan, ...carefulOf(written, share) };
   return "files" in written
-    ? { kind: "files", patterns: listed(written.files), olderThanMs, unlessRunning: written.unlessRunning }
-    : { kind: "directories", patterns: listed(written.directories), olderThanMs, holding: written.holding };
+    ? { kind: "files", patterns: listed(written.files), unlessRunning: written.unlessRunning, ...common }
+    : { kind: "directories", patterns: listed(written.directories), holding: written.holding, ...common };
+}
+
+/** `share` is that of `limits`, which a rule may override. */
+function carefulOf(
+  written: { quarantine?: number | undefined; share?: number | undefined },
+  share: number,
+): { quarantineMs: number | undefined; sharePercent: number } {
+  return { quarantineMs: written.quarantine, sharePercent: written.share ?? share };
 }
 
 function scheduleEntryOf(written: Written<ConfigFile["schedule"]>): ScheduleEntry {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { formatExactDuration, parseDuration } from "./duration.ts";
 import { redisUrlFault } from "./redis-url.ts";
+import { formatExactSize, parseSize } from "./size.ts";
 
 /*
  * The config file, as it is written. Every default stands here and nowhere else; `resolve.ts` turns the
@@ -19,6 +20,33 @@ const duration = z
     encode: formatExactDuration,
   })
   .meta({ description: "A duration: 90s, 5m, 7d, 1h30m.", examples: ["90s", "5m", "7d", "1h30m"] });
+
+const SIZE = 'expected a size such as "500MB" or "2GB" (B, kB, MB, GB, TB)';
+const size = z
+  .codec(z.string({ error: SIZE }), z.number(), {
+    decode: (text, context) => {
+      const bytes = parseSize(text);
+      if (bytes !== undefined) return bytes;
+      context.issues.push({ code: "custom", input: text, message: SIZE });
+      return z.NEVER;
+    },
+    encode: formatExactSize,
+  })
+  .meta({ description: "A size: 500MB, 2GB; powers of 1,000.", examples: ["500MB", "2GB"] });
+
+const SHARE = 'expected a share such as "50%", of 1% to 100%';
+const share = z
+  .codec(z.string({ error: SHARE }), z.number(), {
+    decode: (text, context) => {
+      const percent = Number(/^(\d{1,3})\s*%$/.exec(text)?.[1]);
+      if (percent >= 1 && percent <= 100) return percent;
+      context.issues.push({ code: "custom", input: text, message: SHARE });
+      return z.NEVER;
+    },
+    encode: (percent) => `${percent}%`,
+  })
+  .meta({ description: "A share of the candidates of a rule: 50%.", examples: ["50%", "100%"] });
+const ownShare = share.optional().meta({ description: "Instead of limits.share, for this rule." });
 
 /** Names go into Redis keys and job ids, where `:` `{` `}` have a meaning of their own. */
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -93,9 +121,16 @@ const service = z.strictObject({
   }),
 });
 
+const quarantine = duration.optional().meta({
+  description:
+    "Moved to .safe-shutdown/quarantine for so long instead of being removed; `restore` puts it back.",
+});
+
 const lockRule = z.strictObject({
   files: globs,
   olderThan: duration.prefault("5m").meta({ description: "A younger lock is kept, whoever holds it." }),
+  quarantine,
+  share: ownShare,
 });
 
 const ageRung = z.union(
@@ -116,6 +151,7 @@ const pruneRule = z.strictObject({
   }),
   url: redisUrl.optional().meta({ description: "Another server than redis.url." }),
   db: z.int().min(0).optional().meta({ description: "Another database than the URL's." }),
+  share: ownShare,
 });
 
 const redis = z.strictObject({
@@ -133,6 +169,8 @@ const tempFiles = z.strictObject({
   files: globs,
   olderThan: duration.prefault("0s"),
   unlessRunning: name.optional().meta({ description: "Kept unless this service is proved stopped." }),
+  quarantine,
+  share: ownShare,
 });
 const tempDirectories = z.strictObject({
   directories: globs.meta({ description: "Directories, removed as a unit." }),
@@ -140,6 +178,8 @@ const tempDirectories = z.strictObject({
   holding: z.array(glob).min(1).default(["*.pyc", "*.pyo", "*.pyc.*"]).meta({
     description: "Names it may hold; one that holds anything else is kept.",
   }),
+  quarantine,
+  share: ownShare,
 });
 const tempPidFiles = z.strictObject({
   pidFiles: globs.meta({ description: "Pid files, removed when their process is proved gone." }),
@@ -172,6 +212,11 @@ const scheduleEntry = z.strictObject({
 const limits = z.strictObject({
   files: z.int().positive().default(1_000_000).meta({ description: "Files one job may remove." }),
   keys: z.int().positive().default(100_000_000).meta({ description: "Keys one job may remove." }),
+  bytes: size.optional().meta({ description: "Bytes one job may remove; any amount unless given." }),
+  share: share.prefault("100%").meta({
+    description:
+      "How many of the candidates of a rule may go; when it would be more (of 10 candidates and above), the job removes nothing.",
+  }),
 });
 
 /** What the preserve list is when the config does not name one (design: "preserve wins"). */

@@ -1,11 +1,12 @@
 import { flows } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
-import { jobs } from "../../jobs/registry.ts";
+import { type JobName, jobs } from "../../jobs/registry.ts";
 import type { Config } from "../config/config.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import { JobReporter, type JobResult, type Progress } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
-import { openWorld } from "../system/world.ts";
+import type { LimitedRule, Rehearsed } from "../system/quota.ts";
+import { openWorld, type WorldOptions } from "../system/world.ts";
 import type { Task } from "./intent.ts";
 
 /** Why a job was told to stop before its end. */
@@ -28,27 +29,59 @@ export interface JobEnvironment {
  * after `signal` was aborted for another reason than `Cancelled`.
  */
 export async function runJob(task: Task, environment: JobEnvironment): Promise<JobResult> {
-  const { config, clock, log, signal, onProgress } = environment;
+  const { config, clock, signal, onProgress } = environment;
   const startedAtMs = clock.now();
   const report = new JobReporter(task.job, config.host, onProgress);
-  const { mode, keepRedis } = task;
-  const world = await openWorld({
-    config,
-    mode,
-    keepRedis,
-    signal,
-    clock,
-    presumeStopped: presumptionOf(task),
-  });
   try {
-    await jobs[task.job].run({ force: task.force }, { config, ...world, report, log, signal });
+    const rehearsed = await rehearse(task, environment);
+    await perform(task, report, environment, { rehearsed, presumeStopped: presumptionOf(task) });
     return report.finish(clock.now() - startedAtMs);
   } catch (error) {
     if (signal.aborted && !(signal.reason instanceof Cancelled)) throw error;
     return report.finish(clock.now() - startedAtMs, endingOf(error, report));
+  }
+}
+
+/** Runs a job on a world of its own; answers how many candidates each rule had. */
+async function perform(
+  task: Task,
+  report: JobReporter,
+  { config, clock, log, signal }: JobEnvironment,
+  expectations: Pick<WorldOptions, "presumeStopped" | "rehearsed">,
+): Promise<Rehearsed> {
+  const { run, job, mode, keepRedis, force } = task;
+  const world = await openWorld({ run, job, config, mode, keepRedis, signal, clock, ...expectations });
+  try {
+    await jobs[job].run({ force }, { config, ...world, report, log, signal });
+    const landslide = mode === "plan" ? world.landslide() : undefined;
+    if (landslide !== undefined) throw new SafeShutdownError("refused", landslide);
+    return world.candidates();
   } finally {
     await world.close();
   }
+}
+
+const UNLIMITED = { files: Number.POSITIVE_INFINITY, keys: Number.POSITIVE_INFINITY, bytes: undefined };
+
+/**
+ * Where the share of what may go is limited, the job is run as a plan first: only then is it known how much there is
+ * and how much of it would go. Throws `refused` when it is too much; by then nothing was removed.
+ */
+async function rehearse(task: Task, environment: JobEnvironment): Promise<Rehearsed | undefined> {
+  const { config } = environment;
+  if (task.mode === "plan" || !isShareLimited(task, config)) return undefined;
+  const report = new JobReporter(task.job, config.host);
+  const unlimited = { ...environment, config: { ...config, limits: UNLIMITED } };
+  return perform({ ...task, mode: "plan" }, report, unlimited, { presumeStopped: undefined });
+}
+
+function isShareLimited({ job }: Task, { locks, temp, redis }: Config): boolean {
+  const rules: Partial<Record<JobName, readonly LimitedRule[]>> = {
+    "clean-session-locks": locks,
+    "clean-temp-files": temp,
+    "prune-redis": redis.prune,
+  };
+  return rules[job]?.some(({ sharePercent = 100 }) => sharePercent < 100) ?? false;
 }
 
 /** The jobs that a service still running would keep from something. */

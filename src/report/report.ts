@@ -11,7 +11,7 @@ export const outcomes = ["done", "planned", "kept", "changed", "failed"] as cons
 /** What came of an action. */
 export type Effect =
   | { readonly outcome: "done" | "planned"; readonly bytes: number; readonly reason?: string }
-  | { readonly outcome: "changed" | "failed"; readonly reason: string };
+  | { readonly outcome: "kept" | "changed" | "failed"; readonly reason: string };
 
 export interface Item {
   /** A path relative to the root, `celery-workers (pid 4242)`, or `telegram_message:* (db 0)`. */

@@ -4,14 +4,21 @@ import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import { Directories, DirectoryChanged } from "./directory.ts";
+import { isSame } from "./evidence.ts";
 import { withRealNames } from "./linked-names.ts";
+import type { Manifest } from "./manifest.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
 import { preserverOf } from "./patterns.ts";
+import type { Quarantine } from "./quarantine.ts";
+import { type Quarantined, quarantined } from "./quarantined.ts";
+import type { Quota } from "./quota.ts";
 import { readUntouched } from "./read-untouched.ts";
-import { isSame, Removal } from "./removal.ts";
+import { type Condemned, Removal, type Unit } from "./removal.ts";
 import type { FindRule } from "./search.ts";
 import { entryOf, type FileEntry, type Found, walk } from "./walk.ts";
 
+export type { Contents } from "./contents.ts";
+export type { Condemned } from "./removal.ts";
 export type { FindRule } from "./search.ts";
 export type { FileEntry, Found } from "./walk.ts";
 
@@ -20,8 +27,9 @@ export interface FilesOptions {
   readonly root: string;
   readonly preserve: readonly string[];
   readonly mode: Mode;
-  /** How many files may be removed. */
-  readonly limit: number;
+  readonly quota: Quota;
+  readonly manifest: Manifest;
+  readonly quarantine: Quarantine;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   /** What an earlier stage of the same plan would have ended already. */
@@ -49,7 +57,7 @@ export class Files {
     this.#directories = new Directories(options.root);
     this.#preserve = withRealNames(options.root, options.preserve);
     this.#preserver = preserverOf(this.#preserve);
-    this.#removal = new Removal(this.#directories, options);
+    this.#removal = new Removal({ ...options, directories: this.#directories });
   }
 
   /**
@@ -60,11 +68,14 @@ export class Files {
     rules: readonly Rule[],
     { evenPreserved = false } = {},
   ): AsyncGenerator<Found<Rule>> {
-    const { clock, signal, presumed } = this.#options;
+    const { clock, signal, presumed, quota } = this.#options;
     let sliceEndsAt = clock.now() + SLICE_MS;
     for (const found of walk(this.#directories, rules, evenPreserved ? undefined : this.#preserve)) {
       signal.throwIfAborted();
-      if (found !== undefined && !presumed.paths.has(found.path)) yield found;
+      if (found !== undefined && !presumed.paths.has(found.path)) {
+        if (found.entry !== undefined) quota.looked(found.rule);
+        yield found;
+      }
       if (clock.now() < sliceEndsAt) continue;
       await clock.breathe();
       sliceEndsAt = clock.now() + SLICE_MS;
@@ -106,17 +117,40 @@ export class Files {
     return contentsOf(directory, holding, this.#directories, this.#preserver);
   }
 
-  /** Removes a file. Already gone counts as done. Throws `refused` when the limit is reached. */
-  remove(entry: FileEntry): Effect {
-    return this.#removal.remove(entry);
+  /**
+   * Removes what comes, each written down in the manifest before; yields what came of each, in order.
+   * Throws `refused` when a limit is reached or nothing can be written down; when aborted.
+   */
+  remove<One extends Condemned>(
+    source: Iterable<One> | AsyncIterable<One>,
+  ): AsyncGenerator<{ readonly condemned: One; readonly effect: Effect }> {
+    return this.#removal.inBatches(source);
   }
 
-  /**
-   * Removes a directory and the files in it, as long as it holds only what `holding` names.
-   * Throws `refused` when the limit would be reached before its last file.
-   */
-  removeDirectory(directory: FileEntry, holding: readonly string[]): Effect {
-    return this.#removal.removeDirectory(directory, () => this.contentsOf(directory, holding));
+  /** The same for a single one. */
+  async removeOne(condemned: Condemned): Promise<Effect> {
+    for await (const { effect } of this.remove([condemned])) return effect;
+    throw new Error("nothing was asked for");
+  }
+
+  /** A directory as a unit with what is in it, to be removed; or why it cannot be one. */
+  unitOf(directory: FileEntry, holding: readonly string[]): Contents & { readonly unit: Unit } {
+    const look = () => this.contentsOf(directory, holding);
+    const contents = look();
+    return { ...contents, unit: { files: contents.files, look } };
+  }
+
+  /** The same for a directory in quarantine, where nothing is preserved and any file is expected. */
+  quarantinedUnitOf(directory: FileEntry): Contents & { readonly unit: Unit } {
+    const look = () => contentsOf(directory, ["*"], this.#directories, () => undefined);
+    const contents = look();
+    return { ...contents, unit: { files: contents.files, look } };
+  }
+
+  /** What earlier runs moved to quarantine. Throws `refused` when it may be somebody else's. */
+  *quarantined(): Generator<Quarantined> {
+    const { root, mode } = this.#options;
+    yield* quarantined(root, mode);
   }
 
   /** Room on the file system of the root, in bytes. */
@@ -128,6 +162,8 @@ export class Files {
   /** Lets go of what is held open. The hands may be used again. */
   close(): void {
     this.#directories.close();
+    this.#options.manifest.close();
+    this.#options.quarantine.close();
   }
 
   #look<T>(look: () => T): T | undefined {

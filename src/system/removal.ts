@@ -1,84 +1,149 @@
-import { lstatSync, rmdirSync, type Stats, unlinkSync } from "node:fs";
+import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
+import { formatDuration } from "../config/duration.ts";
 import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import type { Contents } from "./contents.ts";
 import { type Directories, DirectoryChanged } from "./directory.ts";
+import { firstNews, isSame } from "./evidence.ts";
+import type { Manifest } from "./manifest.ts";
+import { lineOf, type ManifestLine } from "./manifest-line.ts";
+import { CannotMove, type Quarantine } from "./quarantine.ts";
+import type { LimitedRule, Quota } from "./quota.ts";
 import type { FileEntry } from "./walk.ts";
+
+/** The files that were seen in a directory that goes as a unit, and how to look again. */
+export interface Unit {
+  readonly files: readonly FileEntry[];
+  readonly look: () => Contents;
+}
+
+/** What is to go, with the evidence that it may. */
+export interface Condemned {
+  readonly entry: FileEntry;
+  /** Why it goes, for the manifest. */
+  readonly reason: string;
+  /** The rule that condemned it, whose share is limited. */
+  readonly rule?: LimitedRule;
+  /** Only for a directory. */
+  readonly unit?: Unit;
+  /** Moved to quarantine for so long instead of being removed. */
+  readonly quarantineMs?: number | undefined;
+  /** Asked right before the removal: a reason to keep it after all. */
+  readonly lastLook?: () => string | undefined | Promise<string | undefined>;
+}
 
 export interface RemovalOptions {
   readonly mode: Mode;
-  /** How many files may be removed. */
-  readonly limit: number;
+  readonly directories: Directories;
+  readonly quota: Quota;
+  readonly manifest: Manifest;
+  readonly quarantine: Quarantine;
+  readonly signal: AbortSignal;
 }
 
+/** One with the lines that must be on disk before it is acted on. */
+interface Prepared<One> {
+  readonly condemned: One;
+  readonly lines: readonly ManifestLine[];
+  /** Its name in quarantine. */
+  readonly moveTo?: string;
+  /** Why it cannot be moved there. */
+  readonly kept?: string;
+}
+
+/** How many removals share one write to disk: a crash leaves at most so many lines of what was not removed. */
+const BATCH = 512;
+
 /**
- * The hand that removes, for one job: only what is still as it was observed, through held directories, within the
- * limit. In plan mode it only says what it would do.
+ * The hand that removes, for one job: only what is written in the manifest before, only what is still as it was
+ * observed, through held directories, within the limits. In plan mode it only says what it would do.
  */
 export class Removal {
-  readonly #directories: Directories;
   readonly #options: RemovalOptions;
-  #removed = 0;
 
-  constructor(directories: Directories, options: RemovalOptions) {
-    this.#directories = directories;
+  constructor(options: RemovalOptions) {
     this.#options = options;
   }
 
-  /** Removes a file. Already gone counts as done. Throws `refused` when the limit is reached. */
-  remove(entry: FileEntry): Effect {
-    return this.#guarded(entry, (at) => {
-      this.#requireRoomFor(1);
-      this.#removed += 1;
-      if (this.#options.mode === "plan") return { outcome: "planned", bytes: entry.freesBytes };
-      unlinkSync(at);
-      return { outcome: "done", bytes: entry.freesBytes };
-    });
+  /**
+   * Removes what comes, batch by batch: written down, looked at once more, removed. Already gone counts as done.
+   * Throws `refused` when a limit is reached or the manifest cannot be written; when aborted.
+   */
+  async *inBatches<One extends Condemned>(
+    source: Iterable<One> | AsyncIterable<One>,
+  ): AsyncGenerator<{ readonly condemned: One; readonly effect: Effect }> {
+    const { mode, manifest, signal } = this.#options;
+    for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH)) {
+      const prepared = batch.map((condemned) => this.#prepare(condemned));
+      await manifest.record(prepared.flatMap(({ lines }) => lines));
+      for (const one of prepared) {
+        signal.throwIfAborted();
+        const reason = one.kept ?? (await one.condemned.lastLook?.());
+        const effect: Effect = reason === undefined ? this.#act(one) : { outcome: "kept", reason };
+        yield { condemned: one.condemned, effect };
+      }
+    }
   }
 
-  /**
-   * Removes a directory and the files in it, as long as `look` sees nothing in it that must stay.
-   * Throws `refused` when the limit would be reached before its last file.
-   */
-  removeDirectory(directory: FileEntry, look: () => Contents): Effect {
-    return this.#guarded(directory, () => {
-      const { files, obstacle } = look();
+  #prepare<One extends Condemned>(condemned: One): Prepared<One> {
+    const { mode, manifest, quarantine } = this.#options;
+    const { entry, unit, reason, quarantineMs } = condemned;
+    if (mode === "plan") return { condemned, lines: [] };
+    if (quarantineMs === undefined) {
+      const entries = unit === undefined ? [entry] : [...unit.files, entry];
+      return { condemned, lines: entries.map((one) => lineOf(one, manifest.facts(reason))) };
+    }
+    try {
+      const moveTo = quarantine.nameFor(entry, quarantineMs);
+      return { condemned, moveTo, lines: [lineOf(entry, manifest.facts(reason, moveTo))] };
+    } catch (error) {
+      return { condemned, lines: [], kept: messageOf(error) };
+    }
+  }
+
+  /** Acts on an entry only if it is still what was observed. */
+  #act({ condemned, moveTo }: Prepared<Condemned>): Effect {
+    const { entry, unit, rule } = condemned;
+    return this.#guarded(entry, (at) => {
+      const obstacle = unit && obstacleTo(unit);
       if (obstacle !== undefined) return { outcome: "changed", reason: obstacle };
-      this.#requireRoomFor(files.length);
-      let bytes = 0;
-      for (const [index, file] of files.entries()) {
-        const effect = this.remove(file);
-        if (!("bytes" in effect))
-          return { ...effect, reason: `${effect.reason}; ${index} files in it were removed` };
-        bytes += effect.bytes;
-      }
-      if (this.#options.mode === "plan") return { outcome: "planned", bytes };
-      rmdirSync(this.#directories.reach(directory.path));
+      const files = unit?.files ?? [entry];
+      const bytes = files.reduce((sum, { freesBytes }) => sum + freesBytes, 0);
+      this.#options.quota.take(files.length, bytes, rule);
+      if (this.#options.mode === "plan") return planned(condemned, bytes);
+      if (moveTo !== undefined) return this.#options.quarantine.take(entry, at, moveTo);
+      if (unit !== undefined) return this.#removeUnit(entry, unit.files);
+      unlinkSync(at);
       return { outcome: "done", bytes };
     });
   }
 
-  /** A plan has the same limit, or it would promise what an apply refuses. */
-  #requireRoomFor(files: number): void {
-    const { limit, mode } = this.#options;
-    if (this.#removed + files <= limit) return;
-    const verb = mode === "plan" ? "would be" : "were";
-    throw new SafeShutdownError(
-      "refused",
-      `limits.files (${limit}) is reached: ${this.#removed} files ${verb} removed`,
-    );
+  /** A directory with the files that were seen in it; whatever came into it since then makes `rmdir` fail. */
+  #removeUnit(directory: FileEntry, files: readonly FileEntry[]): Effect {
+    let bytes = 0;
+    for (const [index, file] of files.entries()) {
+      const effect = this.#guarded(file, (at) => {
+        unlinkSync(at);
+        return { outcome: "done", bytes: file.freesBytes };
+      });
+      if (!("bytes" in effect))
+        return { ...effect, reason: `${effect.reason}; ${index} files in it were removed` };
+      bytes += effect.bytes;
+    }
+    rmdirSync(this.#options.directories.reach(directory.path));
+    return { outcome: "done", bytes };
   }
 
-  /** Acts on an entry only if it is still what was observed. */
   #guarded(entry: FileEntry, act: (at: string) => Effect): Effect {
     try {
-      const at = this.#directories.reach(entry.path);
+      const at = this.#options.directories.reach(entry.path);
       const stats = lstatSync(at, { throwIfNoEntry: false });
       if (stats === undefined) return ALREADY_GONE;
       if (!isSame(entry, stats)) return { outcome: "changed", reason: "it is no longer what was looked at" };
       return act(at);
     } catch (error) {
       if (error instanceof SafeShutdownError) throw error;
+      if (error instanceof CannotMove) return { outcome: "kept", reason: error.message };
       if (error instanceof DirectoryChanged) return { outcome: "changed", reason: error.message };
       const code = systemCodeOf(error);
       if (code === "ENOENT") return ALREADY_GONE;
@@ -90,14 +155,34 @@ export class Removal {
 
 const ALREADY_GONE: Effect = { outcome: "done", bytes: 0, reason: "it was already gone" };
 
-/**
- * Whether a stat is of what was observed. A directory's times and size change with what is in it, so only its identity
- * counts. The time of the last change tells of a rewrite whose other times were put back; of a file with several names
- * it changes also when one of the others goes.
- */
-export function isSame(entry: FileEntry, stats: Stats): boolean {
-  if (entry.device !== stats.dev || entry.inode !== stats.ino) return false;
-  if (entry.kind === "directory") return stats.isDirectory();
-  if (entry.modifiedAtMs !== stats.mtimeMs || entry.sizeBytes !== stats.size) return false;
-  return entry.changedAtMs === stats.ctimeMs || entry.links > 1;
+/** What is moved frees nothing. */
+function planned({ quarantineMs }: Condemned, bytes: number): Effect {
+  if (quarantineMs === undefined) return { outcome: "planned", bytes };
+  return {
+    outcome: "planned",
+    bytes: 0,
+    reason: `to be moved to quarantine for ${formatDuration(quarantineMs)}`,
+  };
+}
+
+/** Why a directory cannot go as a unit any more: it holds something else than was seen in it. */
+function obstacleTo({ files, look }: Unit): string | undefined {
+  const now = look();
+  if (now.obstacle !== undefined) return now.obstacle;
+  const news = firstNews(files, now.files);
+  return news && `${news.path} in it is no longer what was looked at`;
+}
+
+async function* batchesOf<One>(
+  source: Iterable<One> | AsyncIterable<One>,
+  size: number,
+): AsyncGenerator<One[]> {
+  let batch: One[] = [];
+  for await (const one of source) {
+    batch.push(one);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }

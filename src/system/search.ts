@@ -5,6 +5,8 @@ import { Guards } from "./patterns.ts";
 export interface FindRule {
   readonly kind?: string;
   readonly patterns: readonly string[];
+  /** How many of its candidates may go; see `Quota`. */
+  readonly sharePercent?: number;
 }
 
 /** Where a directory is, as seen by every rule and guard at once. */

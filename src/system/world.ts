@@ -6,7 +6,10 @@ import type { Clock } from "./clock.ts";
 import { Files } from "./files.ts";
 import { Keyspace } from "./keyspace.ts";
 import { Locks } from "./locks.ts";
+import { Manifest } from "./manifest.ts";
 import { Processes } from "./processes.ts";
+import { Quarantine } from "./quarantine.ts";
+import { Quota, type Rehearsed } from "./quota.ts";
 
 /** Every hand there is, for one job. */
 export interface World {
@@ -16,16 +19,25 @@ export interface World {
   readonly redis: Keyspace;
   readonly celery: CeleryTasks;
   readonly clock: Clock;
+  /** How many candidates each rule had so far. */
+  candidates(): Rehearsed;
+  /** Why a plan is not to be carried out: more of a rule's candidates would go than its share. */
+  landslide(): string | undefined;
   close(): Promise<void>;
 }
 
 export interface WorldOptions {
+  /** The run and the job whose world it is, for the manifest. */
+  readonly run: string;
+  readonly job: string;
   readonly config: Config;
   readonly mode: Mode;
   /** Redis is left alone: nothing is asked there either. */
   readonly keepRedis: boolean;
   /** Take the services for stopped, as an earlier stage of this plan would have left them. */
   readonly presumeStopped: { readonly force: boolean } | undefined;
+  /** What a rehearsal of the job saw. */
+  readonly rehearsed?: Rehearsed | undefined;
   readonly signal: AbortSignal;
   readonly clock: Clock;
 }
@@ -45,9 +57,17 @@ export async function openWorld(options: WorldOptions): Promise<World> {
   return makeWorld(options, presumed);
 }
 
-function makeWorld({ config, mode, keepRedis, signal, clock }: WorldOptions, presumed: Presumed): World {
-  const { root, preserve, limits, services } = config;
-  const files = new Files({ root, preserve, mode, limit: limits.files, clock, signal, presumed });
+function makeWorld(options: WorldOptions, presumed: Presumed): World {
+  const { run, job, config, mode, keepRedis, rehearsed, signal, clock } = options;
+  const { root, host, preserve, limits, services } = config;
+  const ofFiles = new Quota({ noun: "files", limits, mode, rehearsed });
+  const ofKeys = new Quota({ noun: "keys", limits, mode, rehearsed });
+  const files = new Files({
+    ...{ root, preserve, mode, clock, signal, presumed },
+    quota: ofFiles,
+    manifest: new Manifest({ root, run, job, host, clock }),
+    quarantine: new Quarantine({ root, run, clock }),
+  });
   const trustNamespace = config.pidNamespace === "trusted";
   const redis = new Keyspace({
     mode,
@@ -63,6 +83,8 @@ function makeWorld({ config, mode, keepRedis, signal, clock }: WorldOptions, pre
     redis,
     celery: new CeleryTasks(config.redis.url, mode === "apply" && !keepRedis, clock),
     clock,
+    candidates: () => new Map([...ofFiles.candidates, ...ofKeys.candidates]),
+    landslide: () => ofFiles.landslide ?? ofKeys.landslide,
     close: async () => {
       files.close();
       await redis.close();

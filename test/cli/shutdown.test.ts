@@ -23,7 +23,7 @@ test("exactly the intended files and keys are gone, all else is byte-identical",
   for (const { text, against } of proveShutdown(sandbox, before, after)) expect(against, text).toEqual([]);
 
   const { added, removed, changed } = diff(before.files, after.files);
-  expect(added).toEqual([]);
+  expect(added).toEqual([".safe-shutdown", `.safe-shutdown/${reportOf(result).run}.jsonl`]);
   const { files, keys } = sandbox;
   expect(removed).toEqual([...files.removed, ...files.undecided].sort());
   const touched = changed.map((line) => line.replace(/: .*/, "")).filter((path) => !isDirectory(path));

@@ -35,7 +35,7 @@ test("for the scraper it finds what the built-in policy knows", async () => {
     ["flower", ["pids/flower.pid"]],
     ["celery-workers", ["pids/celery_*.pid"]],
   ]);
-  expect(config.locks).toEqual([{ patterns: ["*.lock"], olderThanMs: 300_000 }]);
+  expect(config.locks).toMatchObject([{ patterns: ["*.lock"], olderThanMs: 300_000 }]);
   expect(config.session?.file).toBe("telegram_session.session");
   expect(config.redis.prune[0]).toMatchObject({ keys: "celery-task-meta-*", olderThanMs: 600_000 });
   expect(origins.find(({ path }) => path === "redis.prune[0].olderThan")?.origin).toContain("(300 s × 2)");

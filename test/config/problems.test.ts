@@ -35,7 +35,7 @@ test.each([
   { line: "locks: [{ file: x }]", says: "locks[0].file: unknown key `file` — did you mean `files`?" },
   {
     line: "locks: [{ files: x, zebra: 1 }]",
-    says: "locks[0].zebra: unknown key `zebra` — known here: `files` and `olderThan`",
+    says: "locks[0].zebra: unknown key `zebra` — known here: `files`, `olderThan`, `quarantine` and `share`",
   },
   { line: "temp: [{ file: x }]", says: "temp[0].file: unknown key `file` — did you mean `files`?" },
   {

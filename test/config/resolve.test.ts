@@ -12,7 +12,9 @@ test("the built-in policy is what the code works with", async () => {
     afterGrace: "kill",
     strays: "report",
   });
-  expect(config.locks).toEqual([{ patterns: ["*.lock"], olderThanMs: 300_000 }]);
+  expect(config.locks).toEqual([
+    { patterns: ["*.lock"], olderThanMs: 300_000, quarantineMs: undefined, sharePercent: 100 },
+  ]);
   expect(config.redis.prune).toEqual([
     {
       keys: "telegram_message:*",
@@ -21,6 +23,7 @@ test("the built-in policy is what the code works with", async () => {
       olderThanMs: 480_000,
       age: [{ kind: "ttl", initialMs: 86_400_000 }, { kind: "idle" }],
       withoutTtl: "expire",
+      sharePercent: 100,
     },
     {
       keys: "celery-task-meta-*",
@@ -29,6 +32,7 @@ test("the built-in policy is what the code works with", async () => {
       olderThanMs: 480_000,
       age: [{ kind: "json", path: ["date_done"] }],
       withoutTtl: "keep",
+      sharePercent: 100,
     },
   ]);
   expect(config.temp[1]).toEqual({
@@ -36,6 +40,8 @@ test("the built-in policy is what the code works with", async () => {
     patterns: ["**/__pycache__"],
     olderThanMs: 0,
     holding: ["*.pyc", "*.pyo", "*.pyc.*"],
+    quarantineMs: undefined,
+    sharePercent: 100,
   });
   expect(config.temp[3]).toEqual({ kind: "pidFiles", patterns: ["pids/*.pid"] });
   expect(config.temp[4]).toMatchObject({ kind: "files", unlessRunning: "celery-beat" });

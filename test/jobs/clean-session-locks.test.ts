@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { reasonToKeep } from "../../jobs/clean-session-locks.ts";
 import type { Holder } from "../../src/system/locks.ts";
 import { makeApp } from "../support/app.ts";
-import { DAY, HOUR, MINUTE, mountAt, put, SECOND, stoppedClock } from "../support/hands.ts";
+import { DAY, HOUR, MINUTE, mountAt, put, RUN, SECOND, stoppedClock } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { isRoot } from "../support/plain-user.ts";
 import { spawnIdle, spawnProcess } from "../support/processes.ts";
@@ -92,7 +92,8 @@ describe.runIf(isRoot)("on a true application", () => {
     ]);
     expect(report).toMatchObject({ status: "done", totals: { done: 3, kept: 6, failed: 0 } });
     const { added, removed, changed } = diff(before, snapshot(app.root));
-    expect({ added, removed: [...removed].sort() }).toEqual({ added: [], removed: stale.sort() });
+    expect(added).toEqual([".safe-shutdown", `.safe-shutdown/${RUN}.jsonl`]);
+    expect([...removed].sort()).toEqual(stale.sort());
     expect(changed.map((line) => line.split(":")[0])).toEqual(["."]);
   });
 

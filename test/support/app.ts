@@ -5,7 +5,7 @@ import { JobReporter, type JobResult } from "../../src/report/job-reporter.ts";
 import type { Item, Mode, Outcome } from "../../src/report/report.ts";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { openWorld } from "../../src/system/world.ts";
-import { put } from "./hands.ts";
+import { put, RUN } from "./hands.ts";
 import { temporaryDirectory } from "./temp.ts";
 
 export interface RunOptions {
@@ -38,7 +38,16 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
     const signal = options.signal ?? new AbortController().signal;
     const report = new JobReporter(name, "h1", (progress) => onProgress?.(progress.waitingFor));
     const { config } = loaded;
-    const world = await openWorld({ config, mode, keepRedis: false, signal, clock, presumeStopped });
+    const world = await openWorld({
+      run: RUN,
+      job: name,
+      config,
+      mode,
+      keepRedis: false,
+      signal,
+      clock,
+      presumeStopped,
+    });
     const log = { info: () => {}, warn: () => {} };
     const context = { config: loaded.config, ...world, report, log, signal };
     let error: unknown;

@@ -3,11 +3,15 @@ import { chmodSync, lutimesSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { onTestFinished } from "vitest";
 import type { Service } from "../../src/config/config.ts";
-import type { Mode } from "../../src/report/report.ts";
+import type { Effect, Mode } from "../../src/report/report.ts";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { type FileEntry, Files, type FindRule, type Found } from "../../src/system/files.ts";
 import { Locks } from "../../src/system/locks.ts";
+import { Manifest } from "../../src/system/manifest.ts";
 import { Processes } from "../../src/system/processes.ts";
+import { Quarantine } from "../../src/system/quarantine.ts";
+import { Quota } from "../../src/system/quota.ts";
+import { temporaryDirectory } from "./temp.ts";
 
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
@@ -18,11 +22,16 @@ export interface HandsOptions {
   readonly mode?: Mode;
   readonly preserve?: readonly string[];
   readonly limit?: number;
+  /** Where `.safe-shutdown` is. Default: a directory of its own, so that the root holds what the test put there. */
+  readonly ownRoot?: string;
   readonly services?: readonly Service[];
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly presumed?: { readonly pids: ReadonlySet<number>; readonly paths: ReadonlySet<string> };
 }
+
+/** The run that the hands of a test belong to. */
+export const RUN = "run-20270131t000500z-abcdef";
 
 /** The hands on a root, let go when the test has finished. Default: they act, and nothing is preserved. */
 export function handsOn(root: string, options: HandsOptions = {}) {
@@ -34,7 +43,16 @@ export function handsOn(root: string, options: HandsOptions = {}) {
     signal: options.signal ?? new AbortController().signal,
     presumed,
   };
-  const files = new Files({ ...common, preserve: options.preserve ?? [], limit: options.limit ?? 1_000_000 });
+  const { clock, mode } = common;
+  const own = { root: options.ownRoot ?? temporaryDirectory(), run: RUN, clock };
+  const limits = { files: options.limit ?? 1_000_000, keys: 0, bytes: undefined };
+  const files = new Files({
+    ...common,
+    preserve: options.preserve ?? [],
+    quota: new Quota({ noun: "files", limits, mode }),
+    manifest: new Manifest({ ...own, job: "test", host: "h1" }),
+    quarantine: new Quarantine(own),
+  });
   onTestFinished(() => files.close());
   const processes = new Processes({
     ...common,
@@ -95,6 +113,16 @@ export function seen(files: Files, path: string): FileEntry {
   const entry = files.look(path);
   if (entry === undefined) throw new Error(`expected ${path} to be there`);
   return entry;
+}
+
+/** What comes of removing a single file. */
+export function removed(files: Files, entry: FileEntry): Promise<Effect> {
+  return files.removeOne({ entry, reason: "a test" });
+}
+
+/** What comes of removing a directory with the files that `holding` names. */
+export function removedUnit(files: Files, entry: FileEntry, holding: readonly string[]): Promise<Effect> {
+  return files.removeOne({ entry, reason: "a test", unit: files.unitOf(entry, holding).unit });
 }
 
 /** A clock that stands still until it is told; sleeping and breathing take no time. */

@@ -33,13 +33,24 @@ export function asPlainUser(program: string, facts: object = {}): unknown {
     const signal = new AbortController().signal;
     const { systemClock: clock } = await import(dist + "system/clock.js");
     const { Files } = await import(dist + "system/files.js");
+    const { Manifest } = await import(dist + "system/manifest.js");
+    const { Quarantine } = await import(dist + "system/quarantine.js");
+    const { Quota } = await import(dist + "system/quota.js");
     const { Locks } = await import(dist + "system/locks.js");
     const { Processes } = await import(dist + "system/processes.js");
     const { readProcess } = await import(dist + "system/proc.js");
     const presumed = { pids: new Set(), paths: new Set() };
     const common = { root: facts.root ?? "/var/empty", mode: "apply", clock, signal, presumed };
+    const { mkdtempSync, rmSync } = await import("node:fs");
     const handsOn = (root) => {
-      const files = new Files({ ...common, root, preserve: [], limit: 1000 });
+      const own = { root: mkdtempSync("/tmp/safe-shutdown-plain-"), run: "run-plain", clock };
+      process.on("exit", () => rmSync(own.root, { recursive: true }));
+      const files = new Files({
+        ...common, root, preserve: [],
+        quota: new Quota({ noun: "files", limits: { files: 1000, keys: 0 }, mode: "apply" }),
+        manifest: new Manifest({ ...own, job: "test", host: "h1" }),
+        quarantine: new Quarantine(own),
+      });
       return {
         files,
         processes: new Processes({ trustNamespace: false, ...common, root, services: [], files }),

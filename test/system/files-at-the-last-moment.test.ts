@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test, vi } from "vitest";
-import { handsOn, put, seen } from "../support/hands.ts";
+import { handsOn, put, removed, removedUnit, seen } from "../support/hands.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
 /* What happens between the last look and the system call: a window too narrow to hit by chance. */
@@ -30,19 +30,19 @@ vi.mock("node:fs", async (original) => {
   };
 });
 
-test("a file that goes at the last moment counts as done", () => {
+test("a file that goes at the last moment counts as done", async () => {
   const root = temporaryDirectory();
   const full = put(root, "a");
   const { files } = handsOn(root);
   moment.before.unlink = () => rmSync(full);
-  expect(files.remove(seen(files, "a"))).toEqual({
+  expect(await removed(files, seen(files, "a"))).toEqual({
     outcome: "done",
     bytes: 0,
     reason: "it was already gone",
   });
 });
 
-test("a file whose name becomes a directory's at the last moment fails, and the directory stays", () => {
+test("a file whose name becomes a directory's at the last moment fails, and the directory stays", async () => {
   const root = temporaryDirectory();
   const full = put(root, "a");
   const { files } = handsOn(root);
@@ -50,27 +50,27 @@ test("a file whose name becomes a directory's at the last moment fails, and the 
     unlinkSync(full);
     mkdirSync(full);
   };
-  expect(files.remove(seen(files, "a")).outcome).toBe("failed");
+  expect((await removed(files, seen(files, "a"))).outcome).toBe("failed");
   expect(readdirSync(root)).toEqual(["a"]);
 });
 
-test("a directory that something is put into at the last moment stays, with it", () => {
+test("a directory that something is put into at the last moment stays, with it", async () => {
   const root = temporaryDirectory();
   put(root, "__pycache__/a.pyc");
   const { files } = handsOn(root);
   moment.before.rmdir = () => writeFileSync(join(root, "__pycache__/new.txt"), "");
-  expect(files.removeDirectory(seen(files, "__pycache__"), ["*.pyc"])).toEqual({
+  expect(await removedUnit(files, seen(files, "__pycache__"), ["*.pyc"])).toEqual({
     outcome: "changed",
     reason: "something was put into it meanwhile",
   });
   expect(readdirSync(join(root, "__pycache__"))).toEqual(["new.txt"]);
 });
 
-test("a directory that goes at the last moment counts as done", () => {
+test("a directory that goes at the last moment counts as done", async () => {
   const root = temporaryDirectory();
   put(root, "__pycache__/a.pyc");
   const { files } = handsOn(root);
   moment.before.rmdir = () => rmdirSync(join(root, "__pycache__"));
-  expect(files.removeDirectory(seen(files, "__pycache__"), ["*.pyc"]).outcome).toBe("done");
+  expect((await removedUnit(files, seen(files, "__pycache__"), ["*.pyc"])).outcome).toBe("done");
   expect(readdirSync(root)).toEqual([]);
 });

@@ -16,7 +16,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { all, handsOn, mountAt, openToAll, put, seen } from "../support/hands.ts";
+import type { FileEntry, Files } from "../../src/system/files.ts";
+import { all, handsOn, mountAt, openToAll, put, removed, removedUnit, seen } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { asPlainUser, isRoot, plainUserAvailable } from "../support/plain-user.ts";
 import { spawnProcess } from "../support/processes.ts";
@@ -70,7 +71,7 @@ describe("between the look and the removal", () => {
         mkdirSync(path);
       },
     },
-  ])("$happens: it is left alone", ({ change }) => {
+  ])("$happens: it is left alone", async ({ change }) => {
     const root = temporaryDirectory();
     const full = put(root, "logs/a");
     const { files } = handsOn(root);
@@ -78,7 +79,10 @@ describe("between the look and the removal", () => {
     change(full);
     const before = snapshot(root);
 
-    expect(files.remove(entry)).toEqual({ outcome: "changed", reason: "it is no longer what was looked at" });
+    expect(await removed(files, entry)).toEqual({
+      outcome: "changed",
+      reason: "it is no longer what was looked at",
+    });
 
     expect(diff(before, snapshot(root))).toEqual({ added: [], removed: [], changed: [] });
   });
@@ -90,13 +94,13 @@ describe("between the look and the removal", () => {
       change: (root: string) => rmSync(join(root, "logs"), { recursive: true }),
       outcome: "changed",
     },
-  ])("$happens: $outcome", ({ change, outcome }) => {
+  ])("$happens: $outcome", async ({ change, outcome }) => {
     const root = temporaryDirectory();
     put(root, "logs/a");
     const { files } = handsOn(root);
     const entry = seen(files, "logs/a");
     change(root);
-    expect(files.remove(entry).outcome).toBe(outcome);
+    expect((await removed(files, entry)).outcome).toBe(outcome);
   });
 
   test.each([
@@ -115,29 +119,29 @@ describe("between the look and the removal", () => {
     symlinkSync(canaries, join(root, "logs"));
     const before = snapshot(canaries);
 
-    expect(files.remove(found.entry).outcome).toBe("changed");
+    expect((await removed(files, found.entry)).outcome).toBe("changed");
     expect(diff(before, snapshot(canaries))).toEqual({ added: [], removed: [], changed: [] });
     expect(existsSync(join(root, "moved/a"))).toBe(true);
   });
 
-  test("the directory becomes another real one with a file of that name: it is left alone", () => {
+  test("the directory becomes another real one with a file of that name: it is left alone", async () => {
     const root = temporaryDirectory();
     put(root, "logs/a", "old");
     const { files } = handsOn(root);
     const entry = seen(files, "logs/a");
     renameSync(join(root, "logs"), join(root, "moved"));
     put(root, "logs/a", "new");
-    expect(files.remove(entry).outcome).toBe("changed");
+    expect((await removed(files, entry)).outcome).toBe("changed");
     expect(readdirSync(join(root, "logs"))).toEqual(["a"]);
   });
 });
 
-test("a removed file is gone, and nothing else", () => {
+test("a removed file is gone, and nothing else", async () => {
   const root = temporaryDirectory();
   put(root, "logs/a", "0123456789");
   put(root, "logs/b");
   const { files } = handsOn(root);
-  expect(files.remove(seen(files, "logs/a"))).toEqual({ outcome: "done", bytes: 10 });
+  expect(await removed(files, seen(files, "logs/a"))).toEqual({ outcome: "done", bytes: 10 });
   expect(readdirSync(join(root, "logs"))).toEqual(["b"]);
 });
 
@@ -145,62 +149,76 @@ test("of a file with two names each goes, though the first removal changes the f
   const root = temporaryDirectory();
   linkSync(put(root, "a"), join(root, "b"));
   const { files } = handsOn(root);
-  const entries = [seen(files, "a"), seen(files, "b")];
-  expect(entries.map((entry) => files.remove(entry).outcome)).toEqual(["done", "done"]);
+  for (const entry of [seen(files, "a"), seen(files, "b")])
+    expect((await removed(files, entry)).outcome).toBe("done");
 });
 
-test("a link is removed itself, not what it points to", () => {
+test("a link is removed itself, not what it points to", async () => {
   const root = temporaryDirectory();
   const canary = put(temporaryDirectory(), "canary");
   symlinkSync(canary, join(root, "link"));
   const { files } = handsOn(root);
-  expect(files.remove(seen(files, "link")).outcome).toBe("done");
+  expect((await removed(files, seen(files, "link"))).outcome).toBe("done");
   expect([existsSync(canary), readdirSync(root)]).toEqual([true, []]);
 });
 
-test.skipIf(!plainUserAvailable() || !isRoot)("a file that may not be removed fails, with the error", () => {
-  const root = temporaryDirectory();
-  openToAll(root);
-  put(root, "a");
-  expect(
-    asPlainUser(`const { files } = handsOn(facts.root); answer(files.remove(files.look("a")));`, { root }),
-  ).toEqual({ outcome: "failed", reason: "EACCES" });
-  expect(readdirSync(root)).toEqual(["a"]);
-});
+test.skipIf(!plainUserAvailable() || !isRoot)(
+  "a file that may not be removed fails, with the error",
+  async () => {
+    const root = temporaryDirectory();
+    openToAll(root);
+    put(root, "a");
+    expect(
+      asPlainUser(
+        `const { files } = handsOn(facts.root); answer(await files.removeOne({ entry: files.look("a"), reason: "a test" }));`,
+        { root },
+      ),
+    ).toEqual({ outcome: "failed", reason: "EACCES" });
+    expect(readdirSync(root)).toEqual(["a"]);
+  },
+);
 
-test.runIf(isRoot)("a file that something is mounted on fails, with the error", (context) => {
+test.runIf(isRoot)("a file that something is mounted on fails, with the error", async (context) => {
   const root = temporaryDirectory();
   const target = put(root, "a");
   if (!mountAt(target, "--bind", put(root, "b"))) context.skip("mount is not permitted here");
   const { files } = handsOn(root);
-  expect(files.remove(seen(files, "a"))).toEqual({ outcome: "failed", reason: "EBUSY" });
+  expect(await removed(files, seen(files, "a"))).toEqual({ outcome: "failed", reason: "EBUSY" });
 });
 
 describe("a limit", () => {
+  /** In one stream, as a job removes. */
+  async function outcomesOf(files: Files, entries: readonly FileEntry[]): Promise<string[]> {
+    const outcomes: string[] = [];
+    const source = entries.map((entry) => ({ entry, reason: "a test" }));
+    for await (const { effect } of files.remove(source)) outcomes.push(effect.outcome);
+    return outcomes;
+  }
+
   test.each([
     { limit: 2, removed: 2, refused: true },
     { limit: 3, removed: 3, refused: false },
     { limit: 4, removed: 3, refused: false },
-  ])("of $limit on 3 files: $removed are removed", ({ limit, removed, refused }) => {
+  ])("of $limit on 3 files: $removed are removed", async ({ limit, removed, refused }) => {
     const root = temporaryDirectory();
     for (const name of ["a", "b", "c"]) put(root, name);
     const { files } = handsOn(root, { limit });
     const entries = ["a", "b", "c"].map((name) => seen(files, name));
-    const removeAll = () => entries.map((entry) => files.remove(entry).outcome);
-    if (refused) expect(removeAll).toThrow("limits.files (2) is reached");
-    else expect(removeAll()).toEqual(["done", "done", "done"]);
+    const outcomes = outcomesOf(files, entries);
+    if (refused) await expect(outcomes).rejects.toThrow("limits.files (2) is reached");
+    else expect(await outcomes).toEqual(["done", "done", "done"]);
     expect(readdirSync(root)).toHaveLength(3 - removed);
   });
 
-  test("holds for a plan too, or it would promise what is then refused", () => {
+  test("holds for a plan too, or it would promise what is then refused", async () => {
     const root = temporaryDirectory();
     for (const name of ["a", "b"]) put(root, name);
     const { files } = handsOn(root, { mode: "plan", limit: 1 });
-    expect(files.remove(seen(files, "a")).outcome).toBe("planned");
-    expect(() => files.remove(seen(files, "b"))).toThrow("limits.files (1) is reached");
+    expect((await removed(files, seen(files, "a"))).outcome).toBe("planned");
+    await expect(removed(files, seen(files, "b"))).rejects.toThrow("limits.files (1) is reached");
   });
 
-  test("does not count what was gone or has changed", () => {
+  test("does not count what was gone or has changed", async () => {
     const root = temporaryDirectory();
     for (const name of ["a", "b", "c"]) put(root, name);
     const { files } = handsOn(root, { limit: 1 });
@@ -208,19 +226,19 @@ describe("a limit", () => {
     if (!(a && b && c)) throw new Error("expected three");
     unlinkSync(join(root, "a"));
     appendFileSync(join(root, "b"), "more");
-    expect([a, b, c].map((entry) => files.remove(entry).outcome)).toEqual(["done", "changed", "done"]);
+    expect(await outcomesOf(files, [a, b, c])).toEqual(["done", "changed", "done"]);
   });
 
   test.each([
     { limit: 2, goes: false },
     { limit: 3, goes: true },
-  ])("of $limit takes a directory of 3 files as a whole or not at all", ({ limit, goes }) => {
+  ])("of $limit takes a directory of 3 files as a whole or not at all", async ({ limit, goes }) => {
     const root = temporaryDirectory();
     for (const name of ["a", "b", "c"]) put(root, `__pycache__/${name}.pyc`);
     const { files } = handsOn(root, { limit });
-    const remove = () => files.removeDirectory(seen(files, "__pycache__"), CACHE);
-    if (goes) expect(remove().outcome).toBe("done");
-    else expect(remove).toThrow("limits.files (2) is reached");
+    const effect = removedUnit(files, seen(files, "__pycache__"), CACHE);
+    if (goes) expect((await effect).outcome).toBe("done");
+    else await expect(effect).rejects.toThrow("limits.files (2) is reached");
     expect(existsSync(join(root, "__pycache__/a.pyc"))).toBe(!goes);
   });
 });
@@ -233,10 +251,10 @@ describe("a directory that goes as a unit", () => {
   }
   const PATH = "app/__pycache__";
 
-  test("goes with all the files in it, whose bytes are counted", () => {
+  test("goes with all the files in it, whose bytes are counted", async () => {
     const root = cache("a.pyc", "b.cpython-311.opt-1.pyc", "c.pyc.4711", "d.pyo");
     const { files } = handsOn(root);
-    expect(files.removeDirectory(seen(files, PATH), CACHE)).toEqual({ outcome: "done", bytes: 40 });
+    expect(await removedUnit(files, seen(files, PATH), CACHE)).toEqual({ outcome: "done", bytes: 40 });
     expect(readdirSync(join(root, "app"))).toEqual([]);
   });
 
@@ -258,38 +276,41 @@ describe("a directory that goes as a unit", () => {
       name: "x.pyc",
     },
     { what: "a FIFO", make: (d: string) => execFileSync("mkfifo", [join(d, "x.pyc")]), name: "x.pyc" },
-  ])("stays whole when it holds $what", ({ make, name }) => {
+  ])("stays whole when it holds $what", async ({ make, name }) => {
     const root = cache("a.pyc");
     make(join(root, PATH));
     const { files } = handsOn(root);
     const obstacle = `it holds ${JSON.stringify(name)}`;
     expect(files.contentsOf(seen(files, PATH), CACHE).obstacle).toBe(obstacle);
-    expect(files.removeDirectory(seen(files, PATH), CACHE)).toEqual({ outcome: "changed", reason: obstacle });
+    expect(await removedUnit(files, seen(files, PATH), CACHE)).toEqual({
+      outcome: "changed",
+      reason: obstacle,
+    });
     expect(readdirSync(join(root, PATH)).sort()).toEqual(["a.pyc", name].sort());
   });
 
-  test("stays whole when it holds a name that is not UTF-8", () => {
+  test("stays whole when it holds a name that is not UTF-8", async () => {
     const root = cache("a.pyc");
     writeFileSync(
       Buffer.concat([Buffer.from(`${root}/${PATH}/`), Buffer.from([0xff]), Buffer.from(".pyc")]),
       "",
     );
     const { files } = handsOn(root);
-    expect(files.removeDirectory(seen(files, PATH), CACHE).outcome).toBe("changed");
+    expect((await removedUnit(files, seen(files, PATH), CACHE)).outcome).toBe("changed");
     expect(readdirSync(join(root, PATH))).toHaveLength(2);
   });
 
-  test("stays whole when it was replaced since it was looked at", () => {
+  test("stays whole when it was replaced since it was looked at", async () => {
     const root = cache("a.pyc");
     const { files } = handsOn(root);
     const entry = seen(files, PATH);
     renameSync(join(root, PATH), join(root, "old"));
     put(root, `${PATH}/b.pyc`);
-    expect(files.removeDirectory(entry, CACHE).outcome).toBe("changed");
+    expect((await removedUnit(files, entry, CACHE)).outcome).toBe("changed");
     expect(readdirSync(join(root, PATH))).toEqual(["b.pyc"]);
   });
 
-  test("that became a link is left alone, and so is what it leads to", () => {
+  test("that became a link is left alone, and so is what it leads to", async () => {
     const root = cache("a.pyc");
     const outside = temporaryDirectory();
     put(outside, "canary.pyc");
@@ -298,16 +319,16 @@ describe("a directory that goes as a unit", () => {
     renameSync(join(root, PATH), join(root, "old"));
     symlinkSync(outside, join(root, PATH));
     expect(files.contentsOf(entry, CACHE).obstacle).toBe("it is a symbolic link");
-    expect(files.removeDirectory(entry, CACHE).outcome).toBe("changed");
+    expect((await removedUnit(files, entry, CACHE)).outcome).toBe("changed");
     expect(readdirSync(outside)).toEqual(["canary.pyc"]);
   });
 
-  test("already gone counts as done; gone below the hands, nothing fails", () => {
+  test("already gone counts as done; gone below the hands, nothing fails", async () => {
     const root = cache("a.pyc");
     const { files } = handsOn(root);
     const entry = seen(files, PATH);
     rmSync(join(root, PATH), { recursive: true });
-    expect(files.removeDirectory(entry, CACHE)).toMatchObject({ outcome: "done", bytes: 0 });
+    expect(await removedUnit(files, entry, CACHE)).toMatchObject({ outcome: "done", bytes: 0 });
     expect(files.contentsOf(entry, CACHE)).toEqual({ files: [], obstacle: "it is gone" });
   });
 
@@ -323,14 +344,17 @@ describe("a directory that goes as a unit", () => {
   });
 });
 
-test("a plan removes nothing, and says what would be freed", () => {
+test("a plan removes nothing, and says what would be freed", async () => {
   const root = temporaryDirectory();
   put(root, "a", "0123456789");
   put(root, "__pycache__/b.pyc", "01234");
   const { files } = handsOn(root, { mode: "plan" });
   const before = snapshot(root);
-  expect(files.remove(seen(files, "a"))).toEqual({ outcome: "planned", bytes: 10 });
-  expect(files.removeDirectory(seen(files, "__pycache__"), CACHE)).toEqual({ outcome: "planned", bytes: 5 });
+  expect(await removed(files, seen(files, "a"))).toEqual({ outcome: "planned", bytes: 10 });
+  expect(await removedUnit(files, seen(files, "__pycache__"), CACHE)).toEqual({
+    outcome: "planned",
+    bytes: 5,
+  });
   expect(diff(before, snapshot(root))).toEqual({ added: [], removed: [], changed: [] });
 });
 

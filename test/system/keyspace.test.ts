@@ -34,6 +34,7 @@ function rule(keys: string, changes: Partial<PruneRule> = {}): PruneRule {
     olderThanMs: 8 * MINUTE,
     age: [{ kind: "ttl", initialMs: DAY }],
     withoutTtl: "keep",
+    sharePercent: 100,
     ...changes,
   };
 }

@@ -13,7 +13,18 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { beforeAll, describe, expect, test } from "vitest";
 import { ALWAYS_PRESERVED } from "../../src/config/always-preserved.ts";
-import { age, all, handsOn, MINUTE, mountAt, openToAll, put, searched, seen } from "../support/hands.ts";
+import {
+  age,
+  all,
+  handsOn,
+  MINUTE,
+  mountAt,
+  openToAll,
+  put,
+  removed,
+  searched,
+  seen,
+} from "../support/hands.ts";
 import { asPlainUser, isRoot, plainUserAvailable } from "../support/plain-user.ts";
 import { sharedTemporaryDirectory, temporaryDirectory } from "../support/temp.ts";
 
@@ -69,13 +80,13 @@ describe("removing gives back", () => {
       bytes: 10_000,
     },
     { what: "nothing for an empty file", arrange: (root: string) => put(root, "a", ""), bytes: 0 },
-  ])("$what", ({ arrange, bytes }) => {
+  ])("$what", async ({ arrange, bytes }) => {
     const root = temporaryDirectory();
     arrange(root);
     const { files } = handsOn(root);
     const entry = seen(files, "a");
     expect(entry.freesBytes).toBe(bytes);
-    expect(files.remove(entry)).toMatchObject({ outcome: "done", bytes });
+    expect(await removed(files, entry)).toMatchObject({ outcome: "done", bytes });
   });
 });
 
@@ -169,7 +180,7 @@ describe("hostile names", () => {
       const { files } = handsOn(root);
       const [found] = await all(files.find([{ patterns: ["**/*.pyc"] }]));
       expect(found?.path).toBe(`sub/${name}`);
-      expect(files.remove(seen(files, `sub/${name}`)).outcome).toBe("done");
+      expect((await removed(files, seen(files, `sub/${name}`))).outcome).toBe("done");
       expect(readdirSync(join(root, "sub"))).toEqual(["other"]);
     },
   );
@@ -230,7 +241,7 @@ test("a tree 200 levels deep is searched to its end", async () => {
   const { files } = handsOn(root);
   const [found] = await all(files.find([{ patterns: ["**/*.pyc"] }]));
   expect(found?.path).toBe(path);
-  expect(files.remove(seen(files, path)).outcome).toBe("done");
+  expect((await removed(files, seen(files, path))).outcome).toBe("done");
 });
 
 describe("a directory of 20,000 files", () => {

@@ -1,0 +1,69 @@
+import { z } from "zod";
+import type { FileEntry } from "./walk.ts";
+
+/*
+ * One removal, as the manifest of a run holds it: a line of JSON. JSON escapes line breaks and control characters,
+ * so that no file name can forge a line.
+ */
+
+const line = z.object({
+  /** When it was written, which is before the removal: ISO 8601, UTC. */
+  at: z.iso.datetime(),
+  job: z.string(),
+  host: z.string(),
+  kind: z.enum(["file", "directory", "link", "other"]),
+  /** Relative to the root. */
+  path: z.string().min(1).refine(isBelowRoot),
+  sizeBytes: z.number(),
+  modifiedAtMs: z.number(),
+  inode: z.number(),
+  /** Why it went. */
+  reason: z.string(),
+  /** Its name in the quarantine of the run, where it was moved to instead of being removed. */
+  quarantine: z
+    .string()
+    .regex(/^\d{8}T\d{6}Z-[^/\0]+$/)
+    .optional(),
+});
+
+function isBelowRoot(path: string): boolean {
+  return !path.startsWith("/") && !path.includes("\0") && !path.split("/").includes("..");
+}
+
+export type ManifestLine = z.output<typeof line>;
+
+/** What a job says of a removal besides what was observed. */
+export type ManifestFacts = Pick<ManifestLine, "at" | "job" | "host" | "reason" | "quarantine">;
+
+export function lineOf(entry: FileEntry, { at, job, host, reason, quarantine }: ManifestFacts): ManifestLine {
+  const { kind, path, sizeBytes, modifiedAtMs, inode } = entry;
+  return {
+    ...{ at, job, host, kind, path, sizeBytes, modifiedAtMs, inode, reason },
+    ...(quarantine !== undefined && { quarantine }),
+  };
+}
+
+export function renderLines(lines: readonly ManifestLine[]): string {
+  return lines.map((one) => `${JSON.stringify(one)}\n`).join("");
+}
+
+/** The lines of a manifest; `torn` counts those that a crash or a full disk cut off: nothing of them was removed. */
+export function parseLines(text: string): { lines: ManifestLine[]; torn: number } {
+  const lines: ManifestLine[] = [];
+  let torn = 0;
+  for (const written of text.split("\n")) {
+    if (written === "") continue;
+    const parsed = parseLine(written);
+    if (parsed === undefined) torn += 1;
+    else lines.push(parsed);
+  }
+  return { lines, torn };
+}
+
+function parseLine(written: string): ManifestLine | undefined {
+  try {
+    return line.safeParse(JSON.parse(written)).data;
+  } catch {
+    return undefined; // not even JSON
+  }
+}

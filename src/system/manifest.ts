@@ -1,0 +1,128 @@
+import {
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readSync,
+  writeSync,
+} from "node:fs";
+import { promisify } from "node:util";
+import { messageOf, systemCodeOf } from "../errors.ts";
+import type { Clock } from "./clock.ts";
+import { type HeldDirectory, release, within } from "./directory.ts";
+import { type ManifestFacts, type ManifestLine, renderLines } from "./manifest-line.ts";
+import { rotateManifests } from "./manifest-rotation.ts";
+import { holdOwn, obstacleIn, refusal } from "./own-directory.ts";
+
+export interface ManifestOptions {
+  /** Where `.safe-shutdown` is, or is to be. A real path. */
+  readonly root: string;
+  /** Names the file; all jobs of a run on this host write to the same. */
+  readonly run: string;
+  readonly job: string;
+  readonly host: string;
+  readonly clock: Clock;
+}
+
+const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+const OPEN = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
+
+/**
+ * What a run removes, written down before: `.safe-shutdown/<run>.jsonl` in the root. The file is made at the first
+ * removal, so that neither a plan nor a run that finds nothing leaves one.
+ */
+export class Manifest {
+  readonly #options: ManifestOptions;
+  #descriptor: number | undefined;
+
+  constructor(options: ManifestOptions) {
+    this.#options = options;
+  }
+
+  /** What every line of this job says. */
+  facts(reason: string, quarantine?: string): ManifestFacts {
+    const { job, host, clock } = this.#options;
+    const at = new Date(clock.now()).toISOString();
+    return { at, job, host, reason, ...(quarantine !== undefined && { quarantine }) };
+  }
+
+  /**
+   * Resolves when the lines are on disk. Throws `refused` when they are not, or may not be: then nothing of what they
+   * name may be removed.
+   */
+  async record(lines: readonly ManifestLine[]): Promise<void> {
+    if (lines.length === 0) return;
+    this.#descriptor ??= this.#open();
+    try {
+      writeAll(this.#descriptor, Buffer.from(renderLines(lines)));
+      await promisify(fdatasync)(this.#descriptor);
+    } catch (error) {
+      this.close(); // what is written next must not go on in the middle of a line
+      throw refusal(this.#name, reasonOf(error), error);
+    }
+  }
+
+  close(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor);
+    this.#descriptor = undefined;
+  }
+
+  get #name(): string {
+    return `.safe-shutdown/${this.#options.run}.jsonl`;
+  }
+
+  /** An older process may have been killed, or found the disk full, in the middle of a line: it is ended first. */
+  #open(): number {
+    const { root, run, clock } = this.#options;
+    const directory = holdOwn(root, [], true);
+    if (directory === undefined) throw refusal(".safe-shutdown", "it is gone");
+    try {
+      rotateManifests(directory, clock.now());
+      const descriptor = openOwnFile(directory, `${run}.jsonl`);
+      try {
+        if (!endsWithLine(descriptor)) writeAll(descriptor, Buffer.from("\n"));
+        fsyncSync(directory.fd);
+        return descriptor;
+      } catch (error) {
+        closeSync(descriptor);
+        throw error;
+      }
+    } catch (error) {
+      throw refusal(this.#name, reasonOf(error), error);
+    } finally {
+      release(directory);
+    }
+  }
+}
+
+/** Opens a file that only we can have written; a FIFO never makes it wait. Throws when it may be somebody else's. */
+function openOwnFile(directory: HeldDirectory, name: string): number {
+  const descriptor = openSync(within(directory, name), OPEN, 0o600);
+  const obstacle = obstacleIn(fstatSync(descriptor), "file");
+  if (obstacle === undefined) return descriptor;
+  closeSync(descriptor);
+  throw new Error(obstacle);
+}
+
+function endsWithLine(descriptor: number): boolean {
+  const { size } = fstatSync(descriptor);
+  if (size === 0) return true;
+  const last = Buffer.alloc(1);
+  readSync(descriptor, last, 0, 1, size - 1);
+  return last.toString() === "\n";
+}
+
+function writeAll(descriptor: number, bytes: Buffer): void {
+  for (let written = 0; written < bytes.length; ) {
+    written += writeSync(descriptor, bytes, written, bytes.length - written);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const code = systemCodeOf(error);
+  if (code === "ELOOP") return "it is a symbolic link";
+  if (code === "ENOSPC" || code === "EDQUOT") return `the disk is full (${code}); free some room first`;
+  return code ?? messageOf(error);
+}
