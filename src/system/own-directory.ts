@@ -3,8 +3,8 @@ import { posix } from "node:path";
 import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
 import { Directories, type HeldDirectory, release, within } from "./directory.ts";
 
-/** What the program keeps for itself in an application's root. No rule reaches it: it is always preserved. */
-const OWN_DIRECTORY = ".safe-shutdown";
+/** What the program keeps for itself in an application's root. It is never walked, and no rule reaches it. */
+export const OWN_DIRECTORY = ".safe-shutdown";
 
 /**
  * Opens our own directory, or one below it, which nobody but its owner may enter (mode 0700). The caller releases it.

@@ -4,7 +4,7 @@ import type { Mode } from "../report/report.ts";
 import { countOf } from "../report/words.ts";
 
 /** What one job may remove. */
-export interface Limits {
+interface Limits {
   readonly files: number;
   readonly keys: number;
   /** `undefined`: any amount. */

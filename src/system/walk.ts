@@ -1,6 +1,7 @@
 import { type Dirent, lstatSync, opendirSync, type Stats } from "node:fs";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import { type Directories, DirectoryChanged, type HeldDirectory, release, within } from "./directory.ts";
+import { OWN_DIRECTORY } from "./own-directory.ts";
 import { type FindRule, Search, type Spot } from "./search.ts";
 
 /** What was observed of a file: the evidence that every action on it asks for. */
@@ -61,6 +62,7 @@ export function* walk<Rule extends FindRule>(
         if (isFirst && isVirtualEnvironment(held, children)) break;
         isFirst = false;
         for (const child of children) {
+          if (path === "" && child.name === OWN_DIRECTORY) continue;
           const found = visit(held, spot, child);
           if (found !== undefined) yield found;
         }
