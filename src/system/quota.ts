@@ -23,7 +23,7 @@ export interface LimitedRule {
 export type Rehearsed = ReadonlyMap<LimitedRule, number>;
 
 /** Below so many candidates a share says nothing: one stale lock of one is no landslide. */
-export const SHARE_FLOOR = 10;
+const SHARE_FLOOR = 10;
 
 export interface QuotaOptions {
   readonly noun: "files" | "keys";
