@@ -137,9 +137,9 @@ function withoutSecrets(message: string, address: RedisAddress): string {
     .reduce((text, secret) => text.replaceAll(secret, "***"), message);
 }
 
-/** What ioredis says in many words when the connection is gone, or is not there yet. */
+/** What ioredis, and a Cluster that elects a new master, say when Redis is gone, or is not there yet. */
 const LOSS =
-  /Connection is closed|Stream isn't writeable|Command timed out|max retries|ECONN|EPIPE|ETIMEDOUT|^LOADING/i;
+  /Connection is closed|Stream isn't writeable|Command timed out|max retries|ECONN|EPIPE|ETIMEDOUT|^LOADING|CLUSTERDOWN|Cluster isn't ready|Cluster redirections|refresh slots cache/i;
 
 /** Whether an error means that Redis was lost, and may come back. */
 export function isConnectionLoss(error: unknown): boolean {
