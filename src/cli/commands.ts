@@ -50,6 +50,12 @@ export const commands: Record<string, CommandEntry> = {
     takes: COMMON,
     load: async () => (await import("./cancel.ts")).cancelRun,
   },
+  restore: {
+    usage: "restore <run> [paths...]",
+    summary: "put back what a run moved to quarantine; never overwrites",
+    takes: ["dryRun", "yes", ...COMMON],
+    load: async () => (await import("./restore.ts")).restoreRun,
+  },
   schedule: {
     usage: "schedule",
     summary: "the schedule: last run, next runs",

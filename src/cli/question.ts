@@ -1,4 +1,4 @@
-import { confirm as ask, isCancel } from "@clack/prompts";
+import { confirm as askOnTerminal, isCancel } from "@clack/prompts";
 import type { FlowName } from "../../jobs/flows.ts";
 import { flows } from "../../jobs/flows.ts";
 import type { JobName } from "../../jobs/registry.ts";
@@ -19,13 +19,8 @@ export async function confirm(
   jobs: readonly JobName[] | undefined,
   terminal: Terminal,
 ): Promise<void> {
-  if (!terminal.isInteractive) {
-    throw new SafeShutdownError(
-      "refused",
-      `\`safe-shutdown ${flow}\` asks before it acts, and there is nobody to ask (no terminal, or --json). ` +
-        "Say --yes to go ahead, --force to kill at once, or --dry-run to only look.",
-    );
-  }
+  const way = "Say --yes to go ahead, --force to kill at once, or --dry-run to only look.";
+  requireAnswerer(flow, way, terminal);
   const { app, root } = application.config;
   terminal.tell(`${terminal.err.bold(printable(app))} in ${printable(root)}`);
   terminal.tell(
@@ -35,11 +30,19 @@ export async function confirm(
   );
   const steps = flows[flow].flat().filter((name) => jobs === undefined || jobs.includes(name));
   terminal.tell(steps.map((name) => `  ${terminal.err.dim("→")} ${registry[name].summary}`).join("\n"));
-  const answer = await ask({
-    message: flow === "clean" ? "Clean up?" : "Stop these services?",
-    initialValue: false,
-    output: process.stderr,
-  });
+  await ask(flow === "clean" ? "Clean up?" : "Stop these services?");
+}
+
+/** Throws `refused` when there is nobody to ask; `way` says what to do then. */
+export function requireAnswerer(command: string, way: string, terminal: Terminal): void {
+  if (terminal.isInteractive) return;
+  const why = "and there is nobody to ask (no terminal, or --json)";
+  throw new SafeShutdownError("refused", `\`safe-shutdown ${command}\` asks before it acts, ${why}. ${way}`);
+}
+
+/** Asks whether to go ahead. Throws `refused` when the answer is no, `interrupted` on Ctrl-C. */
+export async function ask(message: string): Promise<void> {
+  const answer = await askOnTerminal({ message, initialValue: false, output: process.stderr });
   if (isCancel(answer)) throw new SafeShutdownError("interrupted", "interrupted; nothing was touched");
   if (!answer) throw new SafeShutdownError("refused", "answered with no; nothing was touched");
 }
