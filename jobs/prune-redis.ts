@@ -62,6 +62,6 @@ function whyKept(why: KeepReason, limit: string): string {
     case "protected":
       return "of the broker or the queue";
     case "limit":
-      return "over limits.keys";
+      return "over the limit";
   }
 }

@@ -6,6 +6,7 @@ import type { Mode } from "../report/report.ts";
 import { Allowance } from "./allowance.ts";
 import { inParallel } from "./in-parallel.ts";
 import { PRUNE_PAGE } from "./prune-script.ts";
+import type { Quota } from "./quota.ts";
 import { type RedisClient, serversOf } from "./redis-client.ts";
 import { connectRedis, isConnectionLoss } from "./redis-connection.ts";
 
@@ -37,6 +38,8 @@ export interface KeyspaceOptions {
   readonly protectedKeys: ProtectedKeys;
   /** How many keys may be removed. */
   readonly limit: number;
+  /** How many bytes, and how many of a rule's keys. */
+  readonly quota: Quota;
   readonly signal: AbortSignal;
 }
 
@@ -80,7 +83,7 @@ export class Keyspace {
   }
 
   async *#pruneServer(server: Redis, rule: PruneRule): AsyncGenerator<PrunePage> {
-    const { mode, latencyBudgetMs, protectedKeys, signal } = this.#options;
+    const { mode, latencyBudgetMs, protectedKeys, quota, signal } = this.#options;
     const { maxMemoryPolicy, uptimeSeconds } = await stateOfServer(server);
     const intent = JSON.stringify({
       mode,
@@ -97,15 +100,10 @@ export class Keyspace {
     let cursor = "0";
     do {
       signal.throwIfAborted();
-      const answer = await this.#page(server, cursor, intent);
+      const answer = await this.#page(server, cursor, intent, rule);
       cursor = answer.cursor;
       yield answer.page;
-      if (answer.page.kept.has("limit")) {
-        throw new SafeShutdownError(
-          "refused",
-          `limits.keys (${this.#options.limit}) is reached${mode === "plan" ? ": it would be" : ""}`,
-        );
-      }
+      if (answer.page.kept.has("limit")) throw quota.refusal(1, rule);
     } while (cursor !== "0");
   }
 
@@ -118,14 +116,25 @@ export class Keyspace {
     this.#connections.clear();
   }
 
-  async #page(server: Redis, cursor: string, intent: string): Promise<{ cursor: string; page: PrunePage }> {
+  /** Servers that are pruned at once may pass a limit on bytes, or on a share, by what one page removes. */
+  async #page(
+    server: Redis,
+    cursor: string,
+    intent: string,
+    rule: PruneRule,
+  ): Promise<{ cursor: string; page: PrunePage }> {
+    const { quota } = this.#options;
     const room = await this.#room.borrow(MOST_PER_PAGE);
     let removed = 0;
     try {
+      const { amount, bytes } = quota.roomFor(rule);
+      const rooms = [Math.min(room, amount), Math.min(bytes, Number.MAX_SAFE_INTEGER)];
       const answer = parsePage(
-        await answerOf(server, server.call("EVAL", PRUNE_PAGE, 0, cursor, intent, room)),
+        await answerOf(server, server.call("EVAL", PRUNE_PAGE, 0, cursor, intent, ...rooms)),
       );
       removed = answer.page.removed;
+      quota.looked(rule, answer.page.matched);
+      quota.count(removed, answer.page.bytes, rule);
       return answer;
     } finally {
       this.#room.settle(room, removed);

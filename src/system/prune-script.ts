@@ -9,7 +9,7 @@
  * Returns [cursor, looked at, matched, removed, bytes, given a TTL, then pairs of reason and count].
  */
 export const PRUNE_PAGE = `
-local cursor, rule, room = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3])
+local cursor, rule, room, byte_room = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function clock()
   local t = redis.call('TIME')
@@ -133,8 +133,9 @@ local function consider(key)
     if age then break end
   end
   if age and age >= rule.olderThanMs then
-    if removed >= room then return keep('limit') end
-    bytes = bytes + (redis.call('MEMORY', 'USAGE', key) or 0)
+    local size = redis.call('MEMORY', 'USAGE', key) or 0
+    if removed >= room or bytes + size > byte_room then return keep('limit') end
+    bytes = bytes + size
     removed = removed + 1
     if rule.mode == 'apply' then redis.call('UNLINK', key) end
   elseif age and not is_least then

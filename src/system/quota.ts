@@ -84,12 +84,13 @@ export class Quota {
   refusal(amount: number, rule: LimitedRule | undefined): SafeShutdownError {
     const { noun, limits, mode } = this.#options;
     const done = `${countOf(this.#amount, noun.slice(0, -1))} ${verbFor(this.#amount, mode)} removed`;
+    const isOfBytes = limits.bytes !== undefined && this.#amount + amount <= limits[noun];
     const limit =
-      this.#amount + amount > limits[noun]
-        ? `limits.${noun} (${limits[noun]})`
-        : amount > this.#shareRoomOf(rule)
-          ? `limits.share (${rule?.sharePercent}% of what ${nameOf(rule)} matches)`
-          : `limits.bytes (${formatExactSize(limits.bytes ?? 0)})`;
+      amount > this.#shareRoomOf(rule)
+        ? `limits.share (${rule?.sharePercent}% of what ${nameOf(rule)} matches)`
+        : isOfBytes
+          ? `limits.bytes (${formatExactSize(limits.bytes)})`
+          : `limits.${noun} (${limits[noun]})`;
     return new SafeShutdownError("refused", `${limit} is reached: ${done}`);
   }
 

@@ -74,6 +74,7 @@ function makeWorld(options: WorldOptions, presumed: Presumed): World {
     latencyBudgetMs: config.redis.latencyBudgetMs,
     protectedKeys: protectedKeysOf(config),
     limit: limits.keys,
+    quota: ofKeys,
     signal,
   });
   return {

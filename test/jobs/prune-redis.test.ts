@@ -106,7 +106,7 @@ test("a limit stops the job, and what was done stays in the report", async () =>
   });
   expect(lines).toEqual([
     "telegram_message:* (db 0): done: 2 keys older than 8m",
-    "telegram_message:* (db 0): kept: 1 key over limits.keys",
+    "telegram_message:* (db 0): kept: 1 key over the limit",
   ]);
   expect(report.totals.done).toBe(2);
   expect(await redis.client().dbsize()).toBe(1);

@@ -5,6 +5,7 @@ import type { PruneRule } from "../../src/config/config.ts";
 import { protectedKeysOf } from "../../src/config/protected-keys.ts";
 import { SafeShutdownError } from "../../src/errors.ts";
 import { Keyspace, type KeyspaceOptions } from "../../src/system/keyspace.ts";
+import { Quota } from "../../src/system/quota.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../support/hands.ts";
 import { waitUntil } from "../support/processes.ts";
 import { sharedRedis, useClient, useRedis } from "../support/redis.ts";
@@ -12,12 +13,17 @@ import { temporaryDirectory } from "../support/temp.ts";
 
 const redis = sharedRedis();
 
+function quotaOf({ mode = "apply", limit = 1_000_000 }: Partial<KeyspaceOptions>, bytes?: number): Quota {
+  return new Quota({ noun: "keys", limits: { files: 0, keys: limit, bytes }, mode });
+}
+
 function keyspace(options: Partial<KeyspaceOptions> = {}): Keyspace {
   const hands = new Keyspace({
     mode: "apply",
     latencyBudgetMs: 2,
     protectedKeys: protectedKeysOf({ redis: { brokerQueues: ["celery", "mail"] } }),
     limit: 1_000_000,
+    quota: quotaOf(options),
     signal: new AbortController().signal,
     ...options,
   });
@@ -282,6 +288,21 @@ describe("a limit", () => {
       expect(await codeOf(work)).toEqual(["refused", expect.stringMatching(/^limits\.keys .*is reached/)]);
     } else expect(await work).toMatchObject({ removed: 5 });
     expect(await redis.client().dbsize()).toBe(left);
+  });
+
+  const SIZE = 1_000;
+  test.each([
+    { what: "just below", bytes: -1, left: 1, refused: true },
+    { what: "exactly", bytes: 0, left: 0, refused: false },
+    { what: "just above", bytes: 1, left: 0, refused: false },
+  ])("on bytes, $what what 3 keys take, leaves $left", async ({ bytes, left, refused }) => {
+    const client = redis.client();
+    for (const name of ["a", "b", "c"]) await client.set(`tg:${name}`, "x".repeat(SIZE), "PX", DAY - HOUR);
+    const taken = 3 * Number(await client.memory("USAGE", "tg:a"));
+    const work = prune(keyspace({ quota: quotaOf({}, taken + bytes) }), rule("tg:*"));
+    if (refused) expect(await codeOf(work)).toEqual(["refused", expect.stringMatching(/^limits\.bytes /)]);
+    else expect(await work).toMatchObject({ removed: 3, bytes: taken });
+    expect(await client.dbsize()).toBe(left);
   });
 
   test("counts over all rules", async () => {

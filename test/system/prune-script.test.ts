@@ -10,12 +10,12 @@ import { sharedRedis } from "../support/redis.ts";
 const redis = sharedRedis();
 const NOW = Date.UTC(2096, 2, 1, 12, 0, 0);
 
-/** Time stands still inside, at NOW; ARGV[4] stands for a TTL. Whatever else is called is real. */
+/** Time stands still inside, at NOW; ARGV[5] stands for a TTL. Whatever else is called is real. */
 const FROZEN = `
 local real = redis
 local redis = setmetatable({ call = function(command, ...)
   if command == 'TIME' then return { '${NOW / 1_000}', '0' } end
-  if command == 'PTTL' and ARGV[4] ~= '' then return tonumber(ARGV[4]) end
+  if command == 'PTTL' and ARGV[5] ~= '' then return tonumber(ARGV[5]) end
   return real.call(command, ...)
 end }, { __index = real })
 `;
@@ -57,6 +57,7 @@ async function fateOf(client: Redis, one: Case): Promise<string> {
     "0",
     JSON.stringify(intent),
     1_000,
+    1_000_000,
     one.ttlMs ?? "",
   );
   const [, , , removed = 0, , given = 0, reason] = answer as [string, ...number[]];
