@@ -102,7 +102,7 @@ async function stopProcess(
   const { report } = context;
   const options = { ...context, onWait: (what: string) => report.waitingFor(what) };
   const effect = await (force
-    ? kill([process], service, options)
+    ? kill(process, service, options)
     : shutDownWarmly(process, service, options));
   report.add(nameOf(service, process), effect);
   return effect.outcome === "done" || effect.outcome === "planned";

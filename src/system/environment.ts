@@ -1,7 +1,7 @@
 import { platform } from "node:os";
 import type { Config } from "../config/config.ts";
 import { messageOf, type Problem } from "../errors.ts";
-import { seesAllProcesses } from "./proc.ts";
+import { seesAllProcesses } from "./process-list.ts";
 import { serversOf } from "./redis-client.ts";
 import { addressOf, connectRedis } from "./redis-connection.ts";
 

@@ -4,7 +4,8 @@ import type { Mode } from "../report/report.ts";
 import type { FileEntry, Files } from "./files.ts";
 import { LOCK_MAX_BYTES, parseLockOwner } from "./lock-owner.ts";
 import { lockThrough, type OpenFiles, readOpenFiles } from "./open-files.ts";
-import { readProcess, seesAllProcesses } from "./proc.ts";
+import { readProcess } from "./proc.ts";
+import { blindSpot } from "./process-list.ts";
 
 /** Who holds a lock. `unknown` must be treated as held. */
 export type Holder =
@@ -75,11 +76,8 @@ export class Locks {
         why: `${hiddenProcesses} processes of other users cannot be looked into; root could`,
       };
     }
-    if (this.#options.trustNamespace || seesAllProcesses()) return undefined;
-    return {
-      state: "unknown",
-      why: "only the processes of this container can be seen; run it in the host's pid namespace, or set pidNamespace: trusted",
-    };
+    const why = blindSpot(this.#options.trustNamespace);
+    return why === undefined ? undefined : { state: "unknown", why };
   }
 
   #ownerInside(file: FileEntry): Holder | undefined {

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
-import { ifThere, isKernelThread, linksOfThreads, listPids } from "./proc.ts";
+import { ifThere, isKernelThread, linksOfThreads } from "./proc.ts";
+import { listPids } from "./process-list.ts";
 
 /** A process that has a file open, through which descriptor. */
 export interface Opener {

@@ -1,5 +1,5 @@
 import type { FileEntry } from "./files.ts";
-import { type Process, processOfThread, readProcess, workingDirectoryOf } from "./proc.ts";
+import { bootedAtMs, isUnseen, type Process, readProcess, readStatus, workingDirectoryOf } from "./proc.ts";
 
 /**
  * What a pid file is worth. `running`: proved to name a running process of the service. `gone`: the process
@@ -15,6 +15,16 @@ export type PidFileFinding =
       /** The service may be running behind it: it must not be called stopped. */
       readonly mayRun: boolean;
     };
+
+/** What a pid file is judged by. */
+export interface PidFileRules {
+  readonly root: string;
+  /** The expressions of the service, or of every service when the file may be of any. */
+  readonly matches: readonly RegExp[];
+  readonly isOfAnyService: boolean;
+  /** Processes that have this number in a pid namespace of their own. */
+  readonly insideContainers: (pid: number) => readonly Process[];
+}
 
 /** A pid file is written after its process started; the clock of processes has whole seconds. */
 const SLACK_MS = 2_000;
@@ -37,8 +47,8 @@ export function parsePidFile(content: Buffer): number | undefined {
 
 /**
  * Whether a pid file names a running process of its service: the process must exist, must not have started after
- * the file was written, and its command line must match. `matches` are the expressions of the service, or of every
- * service when the file may be of any; then a process that matches none counts as its own, too.
+ * the file was written, and its command line must match; and the file must be of somebody who could stop it anyway.
+ * Of any service, a process that matches none counts as its own, too.
  *
  * A process that matches and seems to have started late is `unsure`: start times follow the clock, and a clock that
  * was set forward makes a live worker look like another process.
@@ -46,32 +56,56 @@ export function parsePidFile(content: Buffer): number | undefined {
 export function identify(
   file: FileEntry,
   content: Buffer | undefined,
-  { root, matches, isOfAnyService }: { root: string; matches: readonly RegExp[]; isOfAnyService: boolean },
+  { root, matches, isOfAnyService, insideContainers }: PidFileRules,
 ): PidFileFinding {
   const unsure = (reason: string, mayRun = false) => ({ file, state: "unsure", reason, mayRun }) as const;
   if (content === undefined)
     return unsure("it cannot be read as a regular file", file.kind === "link" || file.kind === "file");
   const pid = parsePidFile(content);
   if (pid === undefined) return unsure("it does not hold a pid");
-  if (pid === 1) return unsure("it names pid 1");
 
-  const main = processOfThread(pid);
-  if (main !== undefined && main !== pid) return unsure(`${pid} is no process, but a thread of pid ${main}`);
+  const isMatching = (one: Process) => matches.some((expression) => expression.test(one.commandLine));
+  const isLate = (one: Process) => one.startedAtMs > file.modifiedAtMs + SLACK_MS;
+  const inside = insideContainers(pid).find((one) => isMatching(one) && !isLate(one));
+  const notHere = (reason: string) =>
+    unsure(`${reason}, but pid ${inside?.pid} has this number in a container: stop it there`, true);
+  const gone = (reason: string) =>
+    inside === undefined ? ({ file, state: "gone", reason } as const) : notHere(reason);
+
+  if (pid === 1) return inside === undefined ? unsure("it names pid 1") : notHere("it names pid 1");
+
+  const status = readStatus(pid);
+  if (status !== undefined && status.processId !== pid)
+    return unsure(`${pid} is no process, but a thread of pid ${status.processId}`);
   const process = readProcess(pid);
-  if (process === undefined) return { file, state: "gone", reason: `pid ${pid} has ended` };
-  const isMatching = matches.some((expression) => expression.test(process.commandLine));
-  if (process.startedAtMs > file.modifiedAtMs + SLACK_MS) {
-    const late = `pid ${pid} is another process now, started after this file`;
-    return isMatching
-      ? unsure(`${late}, but it looks like a service`)
-      : { file, state: "gone", reason: late };
+  if (process === undefined || status === undefined) {
+    if (isUnseen(pid)) return unsure(`pid ${pid} is alive, and only root can look at it`, true);
+    const isOlderThanBoot = file.modifiedAtMs + SLACK_MS < bootedAtMs();
+    return gone(isOlderThanBoot ? `pid ${pid} ended before this machine started` : `pid ${pid} has ended`);
   }
-  if (!isMatching && !isOfAnyService)
-    return unsure(`pid ${pid} is alive and its command line does not match`);
+  if (isLate(process)) {
+    const late = `pid ${pid} is another process now, started after this file`;
+    return isMatching(process) ? unsure(`${late}, but it looks like a service`, true) : gone(late);
+  }
+  if (!isMatching(process) && !isOfAnyService) {
+    const other = `pid ${pid} is alive and its command line does not match`;
+    return inside === undefined ? unsure(other, true) : notHere(other);
+  }
+  if (!mayName(file.ownerId, status.ownerIds)) {
+    return unsure(
+      `it belongs to user ${file.ownerId}, pid ${pid} to user ${status.ownerIds[0]}: not trusted`,
+      true,
+    );
+  }
   if (!isOfAnyService && isCopied(file, process, root)) {
     return unsure(`pid ${pid} works elsewhere and is older than this file, which may be a copy`, true);
   }
   return { file, state: "running", process };
+}
+
+/** Who may say by a pid file whom to stop: root, ourselves, and whose the process is. Nobody else could stop it. */
+function mayName(ownerId: number, processOwnerIds: readonly number[]): boolean {
+  return [0, process.geteuid?.(), ...processOwnerIds].includes(ownerId);
 }
 
 /**

@@ -1,24 +1,20 @@
-import { basename } from "node:path";
-import { fileURLToPath } from "node:url";
 import type { Service } from "../config/config.ts";
-import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
+import type { Signal } from "./exact-signal.ts";
 import type { FileEntry, Files } from "./files.ts";
+import { HeldProcess } from "./held-process.ts";
 import { identify, PID_FILE_READ_BYTES, type PidFileFinding } from "./pid-file.ts";
-import {
-  isStillRunning,
-  listParents,
-  listProcesses,
-  type Process,
-  processOfThread,
-  readProcess,
-  seesAllProcesses,
-  workingDirectoryOf,
-} from "./proc.ts";
+import { isStillRunning, type Process, readProcess, workingDirectoryOf } from "./proc.ts";
+import { blindSpot, listInContainers, listKin, listProcesses, seesAllProcesses } from "./process-list.ts";
+import { ProcessTree } from "./process-tree.ts";
+import { type SignalEffect, Signals } from "./signals.ts";
+import { descendantsOf, isProgram, isSafeShutdown, topmostInside } from "./strays.ts";
 
 export type { PidFileFinding } from "./pid-file.ts";
 export type { Process } from "./proc.ts";
+export type { ProcessTree } from "./process-tree.ts";
+export type { SignalEffect } from "./signals.ts";
 
 /** What is there of one service. */
 export interface ServiceState {
@@ -28,12 +24,9 @@ export interface ServiceState {
   readonly strays: readonly Process[];
   /** Processes that match, but whose directory cannot be seen without root: perhaps strays. */
   readonly unclear: readonly Process[];
+  /** Why there may be more, which cannot be seen at all. */
+  readonly blindSpot: string | undefined;
 }
-
-/** What came of a signal. */
-export type SignalEffect =
-  | { readonly outcome: "done" | "planned" }
-  | { readonly outcome: "changed" | "failed"; readonly reason: string };
 
 export interface ProcessesOptions {
   /** A real path. */
@@ -47,26 +40,34 @@ export interface ProcessesOptions {
   readonly signal: AbortSignal;
   /** Processes that an earlier stage of the same plan would have stopped already. */
   readonly presumed: { readonly pids: ReadonlySet<number> };
+  /** The programs that can signal exactly, best first; the default is what the system has. */
+  readonly senders?: readonly string[];
 }
 
 const POLL_MS = 50;
+/** Looking who was started meanwhile takes a tenth of the time at most. */
+const IDLE_TIMES = 10;
 
 /**
- * The hands that find, watch and signal processes. A process is its pid *and* its start time; both are
- * compared again right before every signal. In plan mode no signal is sent.
+ * The hands that find, watch and signal processes. A process is its pid *and* its start time; before a signal it is
+ * held, so that no other can be in its place, and looked at again. In plan mode no signal is sent.
  */
 export class Processes {
   readonly #options: ProcessesOptions;
   /** This process, its ancestors and pid 1: never signalled. */
   readonly #own = ownLineage();
+  readonly #signals: Signals;
+  #inContainers: ReadonlyMap<number, readonly Process[]> | undefined;
 
   constructor(options: ProcessesOptions) {
     this.#options = options;
+    this.#signals = new Signals({ mode: options.mode, own: this.#own, senders: options.senders });
   }
 
   /** What is there of every service, in the order of the config. A pid file belongs to its first claimant. */
   async survey(): Promise<ServiceState[]> {
-    const { services, presumed } = this.#options;
+    const { root, services, presumed } = this.#options;
+    this.#inContainers = undefined;
     const rules = services.map((service) => ({ service, patterns: service.pidFiles }));
     const findings = new Map<Service, PidFileFinding[]>(services.map((service) => [service, []]));
     for await (const { rule, path, entry, kept } of this.#options.files.find(rules, {
@@ -76,6 +77,7 @@ export class Processes {
       findings.get(rule.service)?.push(finding);
     }
 
+    const hidden = blindSpot(this.#options.trustNamespace);
     const processes = listProcesses().filter(({ pid }) => !presumed.pids.has(pid));
     const claimed = new Set<number>();
     for (const finding of [...findings.values()].flat()) {
@@ -86,10 +88,11 @@ export class Processes {
     return services.map((service) => ({
       service,
       pidFiles: findings.get(service) ?? [],
-      strays: this.#straysOf(service, processes, claimed),
+      strays: topmostInside(root, this.#unclaimed(service, processes, claimed), processes),
       unclear: this.#unclaimed(service, processes, claimed).filter(
         (process) => workingDirectoryOf(process.pid) === undefined && isStillRunning(process),
       ),
+      blindSpot: hidden,
     }));
   }
 
@@ -100,6 +103,10 @@ export class Processes {
       root,
       matches: (service === undefined ? services : [service]).map(({ matches }) => matches),
       isOfAnyService: service === undefined,
+      insideContainers: (pid) => {
+        this.#inContainers ??= listInContainers();
+        return this.#inContainers.get(pid) ?? [];
+      },
     });
     if (finding.state === "gone" && !(this.#options.trustNamespace || seesAllProcesses())) {
       const reason = `${finding.reason}, as far as can be seen from inside this container (see pidNamespace)`;
@@ -109,13 +116,15 @@ export class Processes {
     const { pid } = finding.process;
     if (this.#own.has(pid))
       return { file, state: "unsure", reason: `pid ${pid} is safe-shutdown or its parent`, mayRun: false };
+    if (isSafeShutdown(finding.process.commandLine))
+      return { file, state: "unsure", reason: `pid ${pid} is another safe-shutdown`, mayRun: false };
     if (this.#options.presumed.pids.has(pid)) return { file, state: "gone", reason: `pid ${pid} is stopped` };
     return finding;
   }
 
   /** Processes and all their descendants as of now, each once, parents first. */
   treeOf(...roots: Process[]): Process[] {
-    const all = listParents();
+    const all = listKin();
     const members = new Map(roots.map((root) => [root.pid, root]));
     for (const root of roots) {
       for (const { pid } of descendantsOf(root, all)) {
@@ -126,56 +135,50 @@ export class Processes {
     return [...members.values()];
   }
 
+  /** The same, held; the caller releases it. */
+  hold(...roots: Process[]): ProcessTree {
+    return new ProcessTree(roots);
+  }
+
   /**
    * Sends a signal to exactly this process. Right before it, pid and start time are compared again, and the
    * command line with `matches` if given. Already gone counts as done; EPERM means that it is alive.
    */
-  signal(process: Process, signal: "SIGTERM" | "SIGKILL", matches?: RegExp): SignalEffect {
-    if (this.#own.has(process.pid)) return { outcome: "failed", reason: "it is safe-shutdown or its parent" };
-    const now = readProcess(process.pid);
-    if (now === undefined) return { outcome: "done" };
-    if (processOfThread(process.pid) !== process.pid) {
-      return { outcome: "changed", reason: "its pid belongs to a thread of another process now" };
-    }
-    if (now.startTicks !== process.startTicks) {
-      return { outcome: "changed", reason: "its pid belongs to another process now" };
-    }
-    if (matches !== undefined && !matches.test(now.commandLine)) {
-      return { outcome: "changed", reason: "its command line does not match any more" };
-    }
-    return this.#options.mode === "plan" ? { outcome: "planned" } : send(process.pid, signal);
+  signal(process: Process, signal: Signal, matches?: RegExp): SignalEffect {
+    return this.#signals.sendAll([process], signal, () => matches)[0] ?? { outcome: "done" };
+  }
+
+  /** The same to many at once; the effects in their order. */
+  signalAll(
+    processes: readonly Process[],
+    signal: Signal,
+    matchesOf: (process: Process) => RegExp | undefined = () => undefined,
+  ): SignalEffect[] {
+    return this.#signals.sendAll(processes, signal, matchesOf);
   }
 
   /**
-   * Waits until all have ended, at most `timeoutMs`; answers those still running. `onWait` is told, several
-   * times a second, who is waited for. Ends early when the run is aborted.
+   * Waits until all have ended, what a tree has started meanwhile included, at most `timeoutMs`; answers those still
+   * running. `onWait` is told, several times a second, who is waited for. Ends early when the run is aborted.
    */
   async waitUntilGone(
-    processes: readonly Process[],
+    whom: readonly Process[] | ProcessTree,
     timeoutMs: number,
     onWait: (running: readonly Process[], waitedMs: number) => void,
   ): Promise<Process[]> {
     const { clock, signal } = this.#options;
     const startedAtMs = clock.elapsed();
+    let growAtMs = startedAtMs;
     for (;;) {
-      const running = processes.filter(isStillRunning);
+      if (whom instanceof ProcessTree && clock.elapsed() >= growAtMs) growAtMs = grow(whom, clock);
+      let running = stillRunning(whom);
+      // what its last member has started before it ended is found now or never
+      if (running.length === 0 && whom instanceof ProcessTree) running = whom.grow();
       const waitedMs = clock.elapsed() - startedAtMs;
       if (running.length === 0 || waitedMs >= timeoutMs || signal.aborted) return running;
       onWait(running, waitedMs);
       await clock.sleep(Math.min(POLL_MS, timeoutMs - waitedMs), signal);
     }
-  }
-
-  /**
-   * Only the topmost ones: what a stray has started, such as the pool of a Celery worker, bears the same command line
-   * and is its own business.
-   */
-  #straysOf(service: Service, processes: readonly Process[], claimed: ReadonlySet<number>): Process[] {
-    const matching = this.#unclaimed(service, processes, claimed).filter(({ pid }) =>
-      isInside(workingDirectoryOf(pid), this.#options.root),
-    );
-    const below = new Set(matching.flatMap((stray) => descendantsOf(stray, processes).map(({ pid }) => pid)));
-    return matching.filter(({ pid }) => !below.has(pid));
   }
 
   #unclaimed(service: Service, processes: readonly Process[], claimed: ReadonlySet<number>): Process[] {
@@ -186,63 +189,21 @@ export class Processes {
   }
 }
 
-/** What runs a program that is named in its arguments. */
-const INTERPRETER = /^(?:python|pypy|node|ruby|perl|php|java|deno|bun)[\d.]*$/;
-
-/**
- * Whether a command line is that of a program which `matches`, not one that only mentions it: an editor or a `tail` on
- * a file of that name, a shell with the words in its script. The match must begin in the program's own name, or, for an
- * interpreter, in its first arguments (`python3 -m celery …`). safe-shutdown itself is none, whatever its `--root` is.
- */
-function isProgram(commandLine: string, matches: RegExp): boolean {
-  const words = commandLine.split(" ");
-  const isInterpreted = INTERPRETER.test(basename(words[0] ?? ""));
-  if (isOurs((isInterpreted && words.slice(1).find((word) => !word.startsWith("-"))) || (words[0] ?? "")))
-    return false;
-  const reach = words.slice(0, isInterpreted ? 4 : 1).join(" ").length;
-  return (matches.exec(commandLine)?.index ?? reach) < reach;
+/** When to look again. */
+function grow(tree: ProcessTree, clock: Clock): number {
+  const startedAtMs = clock.elapsed();
+  tree.grow();
+  const endedAtMs = clock.elapsed();
+  return endedAtMs + IDLE_TIMES * (endedAtMs - startedAtMs);
 }
 
-const OWN_PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));
-
-function isOurs(program: string): boolean {
-  return program === OWN_PROGRAM || /(?:^|\/)safe-shutdown(?:\/dist\/src\/cli\/main\.js)?$/.test(program);
+function stillRunning(whom: readonly Process[] | ProcessTree): Process[] {
+  if (whom instanceof ProcessTree) return whom.running();
+  return whom.filter((one) => (one instanceof HeldProcess ? one.isRunning() : isStillRunning(one)));
 }
 
 function unreadable(path: string, reason = "it cannot be looked at"): PidFileFinding {
   return { file: { path }, state: "unsure", reason, mayRun: true };
-}
-
-function isInside(path: string | undefined, root: string): boolean {
-  return path !== undefined && (path === root || path.startsWith(`${root}/`));
-}
-
-function send(pid: number, signal: "SIGTERM" | "SIGKILL"): SignalEffect {
-  try {
-    process.kill(pid, signal);
-    return { outcome: "done" };
-  } catch (error) {
-    const code = systemCodeOf(error);
-    if (code === "ESRCH") return { outcome: "done" };
-    const reason =
-      code === "EPERM" ? "it is alive, and only its owner or root may signal it" : messageOf(error);
-    return { outcome: "failed", reason };
-  }
-}
-
-type Kin = Pick<Process, "pid" | "parentPid" | "startTicks">;
-
-/** A process whose number belongs to another by now has no descendants: those are the other's. */
-function descendantsOf<Member extends Kin>(root: Kin, all: readonly Member[]): Member[] {
-  if (!all.some(({ pid, startTicks }) => pid === root.pid && startTicks === root.startTicks)) return [];
-  const found: Member[] = [];
-  for (let parents: readonly Kin[] = [root]; parents.length > 0; ) {
-    const pids = new Set(parents.map(({ pid }) => pid));
-    const children = all.filter(({ pid, parentPid }) => pids.has(parentPid) && pid !== root.pid);
-    found.push(...children);
-    parents = children;
-  }
-  return found;
 }
 
 function ownLineage(): ReadonlySet<number> {

@@ -3,7 +3,8 @@ import { formatDuration } from "../config/duration.ts";
 import type { Effect } from "../report/report.ts";
 import type { CeleryTasks } from "./celery-tasks.ts";
 import type { Clock } from "./clock.ts";
-import type { Process, Processes, SignalEffect } from "./processes.ts";
+import type { HeldProcess } from "./held-process.ts";
+import type { Process, Processes, ProcessTree, SignalEffect } from "./processes.ts";
 
 /** What stopping needs of the world. */
 export interface StoppingOptions {
@@ -17,6 +18,11 @@ export interface StoppingOptions {
 
 /** How long killed processes get to disappear; the kernel needs a moment to tear them down. */
 const KILL_WAIT_MS = 2_500;
+const POLL_MS = 50;
+/** What still starts others after this time is killed as it is. */
+const FREEZING_MS = 500;
+
+type Outcome = Effect & { reason: string };
 
 /**
  * A warm shutdown: SIGTERM to the main process only, so that Celery finishes its running tasks (to the whole group
@@ -31,54 +37,83 @@ export async function shutDownWarmly(
   const { processes, clock, signal, onWait } = options;
   const grace = formatDuration(service.graceMs);
   const startedAtMs = clock.elapsed();
-  const tree = processes.treeOf(process); // noted before: orphans cannot be traced back
-  const sent = processes.signal(process, "SIGTERM", service.matches);
-  const after = service.afterGrace === "kill" ? "SIGKILL" : "left alone";
-  if (sent.outcome !== "done") return withoutWaiting(sent, `SIGTERM, up to ${grace} of grace, then ${after}`);
+  const tree = processes.hold(process); // noted before: orphans cannot be traced back
+  try {
+    const sent = processes.signal(tree.rootOf(process), "SIGTERM", service.matches);
+    const after = service.afterGrace === "kill" ? "SIGKILL" : "left alone";
+    if (sent.outcome !== "done") return withoutWaiting(sent, `SIGTERM, up to ${grace} of grace, then ${after}`);
 
-  const left = await processes.waitUntilGone(tree, service.graceMs, (running, waitedMs) =>
-    onWait(`${service.name} (${pidsOf(running)}): ${formatDuration(waitedMs)} of ${grace}`),
-  );
-  if (left.length === 0) return done(`stopped in ${formatDuration(clock.elapsed() - startedAtMs)}`);
-  if (signal.aborted) return failed(`was asked to stop, and is still running (${pidsOf(left)})`);
-  const late = `still running after ${grace}`;
-  if (service.afterGrace === "leave") return failed(`${late} (${pidsOf(left)}); left alone, as configured`);
-  const killed = await kill(left, service, options);
-  return { ...killed, reason: `${late}, ${killed.reason}` };
+    const left = await processes.waitUntilGone(tree, service.graceMs, (running, waitedMs) =>
+      onWait(`${service.name} (${pidsOf(running)}): ${formatDuration(waitedMs)} of ${grace}`),
+    );
+    if (left.length === 0) return done(`stopped in ${formatDuration(clock.elapsed() - startedAtMs)}`);
+    if (signal.aborted) return failed(`was asked to stop, and is still running (${pidsOf(left)})`);
+    const late = `still running after ${grace}`;
+    if (service.afterGrace === "leave")
+      return failed(`${late} (${pidsOf(left)}); left alone, as configured`);
+    const killed = await killTree(tree, service, options);
+    return { ...killed, reason: `${late}, ${killed.reason}` };
+  } finally {
+    tree.release();
+  }
+}
+
+/** SIGKILL, at once, for a process and all it has started: Celery's pool children outlive their killed parent. */
+export async function kill(process: Process, service: Service, options: StoppingOptions): Promise<Effect> {
+  const tree = options.processes.hold(process);
+  try {
+    const isHeld = tree.rootOf(process) !== process;
+    if (isHeld) return await killTree(tree, service, options);
+    const effect = options.processes.signal(process, "SIGKILL", service.matches);
+    return withoutWaiting(effect, "it was already gone");
+  } finally {
+    tree.release();
+  }
 }
 
 /**
- * SIGKILL for a process and all it has started: Celery's pool children outlive their killed parent. A Celery worker
- * is asked first how many tasks this cuts off.
+ * Everything that runs of a tree is stopped first, until it starts nothing new that could escape, and then killed. A
+ * Celery worker is asked before how many tasks this cuts off.
  */
-export async function kill(
-  roots: readonly Process[],
-  service: Service,
-  options: StoppingOptions,
-): Promise<Effect & { reason: string }> {
-  const { processes, celery, onWait } = options;
-  const worker = roots.find(isCeleryWorker);
-  const running = worker === undefined ? undefined : await celery.runningIn(worker.pid);
-  const doomed = processes.treeOf(...roots);
-  const amount = doomed.length === 1 ? "1 process" : `${doomed.length} processes`;
-  const effects = doomed.map((process) => {
-    const isRoot = roots.includes(process); // what it has started may bear any command line
-    return processes.signal(process, "SIGKILL", isRoot ? matchesOf(process, service) : undefined);
-  });
-  const [first] = effects;
-  if (first?.outcome === "planned") return withoutWaiting(first, `SIGKILL to ${amount}`);
-  const refused = effects.find((effect) => "reason" in effect);
-  if (doomed.length === 1 && refused !== undefined) return withoutWaiting(refused, "");
-  const left = await processes.waitUntilGone(doomed, KILL_WAIT_MS, (dying) =>
-    onWait(`${service.name} (${pidsOf(dying)}) to die`),
+async function killTree(tree: ProcessTree, service: Service, options: StoppingOptions): Promise<Outcome> {
+  const { processes, celery, clock, onWait } = options;
+  const worker = tree.running().find(isCeleryWorker);
+  const tasks = worker === undefined ? undefined : await celery.runningIn(worker.pid);
+  const [first] = tree.running();
+  // of a tree only what was proved by its command line bears it: what it has started may bear any
+  const matchesOf = (one: Process) => (service.matches.test(one.commandLine) ? service.matches : undefined);
+  const frozen = processes.signalAll(tree.running(), "SIGSTOP", (one) =>
+    one === first ? matchesOf(one) : undefined,
   );
-  if (left.length > 0) return failed(`killed, but still there: ${pidsOf(left)}`);
-  return done(`killed (${amount})${worker === undefined ? "" : `; ${cutOff(running)}`}`);
+  if (frozen[0] !== undefined && frozen[0].outcome !== "done")
+    return withoutWaiting(frozen[0], `SIGKILL to ${amountOf(frozen.length)}`);
+
+  const killed = new Set<HeldProcess>();
+  const startedAtMs = clock.elapsed();
+  for (;;) {
+    await freeze(tree, processes, clock);
+    const doomed = tree.running().filter((one) => !killed.has(one));
+    for (const one of doomed) killed.add(one);
+    const refused = processes.signalAll(doomed, "SIGKILL").find((effect) => "reason" in effect);
+    const left = tree.running();
+    if (left.length === 0) break;
+    if (refused !== undefined) return withoutWaiting(refused, "");
+    if (clock.elapsed() - startedAtMs >= KILL_WAIT_MS) return failed(`killed, but ${stillThere(left)}`);
+    onWait(`${service.name} (${pidsOf(left)}) to die`);
+    await clock.sleep(POLL_MS);
+  }
+  return done(`killed (${amountOf(killed.size)})${worker === undefined ? "" : `; ${cutOff(tasks)}`}`);
 }
 
-/** Of what is left after the grace, only the main process was proved by its command line. */
-function matchesOf(process: Process, service: Service): RegExp | undefined {
-  return service.matches.test(process.commandLine) ? service.matches : undefined;
+/** What is stopped starts nothing: when a look finds nobody new, the tree is complete. */
+async function freeze(tree: ProcessTree, processes: Processes, clock: Clock): Promise<void> {
+  const startedAtMs = clock.elapsed();
+  while (clock.elapsed() - startedAtMs < FREEZING_MS) {
+    const found = tree.grow();
+    if (found.length === 0) return;
+    processes.signalAll(found, "SIGSTOP");
+    await clock.breathe();
+  }
 }
 
 function isCeleryWorker({ commandLine }: Process): boolean {
@@ -93,16 +128,26 @@ function cutOff(tasks: Awaited<ReturnType<CeleryTasks["runningIn"]>>): string {
   return unacknowledged === 0 ? text : `${text}, ${unacknowledged} of which Celery delivers again`;
 }
 
-function withoutWaiting(sent: SignalEffect, plan: string): Effect & { reason: string } {
+function stillThere(left: readonly HeldProcess[]): string {
+  const stuck = left.filter((one) => one.stat()?.isStuck);
+  if (stuck.length < left.length) return `still there: ${pidsOf(left)}`;
+  return `still there: ${pidsOf(left)}, in uninterruptible sleep until the disk or network they wait for answers`;
+}
+
+function withoutWaiting(sent: SignalEffect, plan: string): Outcome {
   return "reason" in sent ? sent : { outcome: sent.outcome, bytes: 0, reason: plan };
 }
 
-function done(reason: string): Effect & { reason: string } {
+function done(reason: string): Outcome {
   return { outcome: "done", bytes: 0, reason };
 }
 
-function failed(reason: string): Effect & { reason: string } {
+function failed(reason: string): Outcome {
   return { outcome: "failed", reason };
+}
+
+function amountOf(count: number): string {
+  return count === 1 ? "1 process" : `${count} processes`;
 }
 
 function pidsOf(processes: readonly Process[]): string {

@@ -124,6 +124,7 @@ describe("a pid file and the process that has its number", () => {
       root: "/",
       matches: [matches],
       isOfAnyService: false,
+      insideContainers: () => [],
     });
   };
 
@@ -162,7 +163,10 @@ describe("a pid file and the process that has its number", () => {
     await ended(child);
     const file = { ...fileWrittenAt(Date.now()), kind: "file" } as const;
     expect(
-      identify(file, Buffer.from(`${pid}`), { root: "/", matches: [], isOfAnyService: true }),
+      identify(file, Buffer.from(`${pid}`), {
+        ...{ root: "/", matches: [], isOfAnyService: true },
+        insideContainers: () => [],
+      }),
     ).toMatchObject({
       state: "gone",
       reason: `pid ${pid} has ended`,

@@ -5,11 +5,10 @@ import {
   ifThere,
   isKernelThread,
   isStillRunning,
-  listPids,
-  listProcesses,
   readProcess,
   workingDirectoryOf,
 } from "../../src/system/proc.ts";
+import { listPids, listProcesses } from "../../src/system/process-list.ts";
 import { ended, spawnIdle, spawnProcess, waitUntil } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 

@@ -1,0 +1,109 @@
+import { messageOf, systemCodeOf } from "../errors.ts";
+import type { Mode } from "../report/report.ts";
+import { type Signal, SENDER_NAMES, sendThrough } from "./exact-signal.ts";
+import { HeldProcess, type NotHeld } from "./held-process.ts";
+import type { Process } from "./proc.ts";
+
+/** What came of a signal. */
+export type SignalEffect =
+  | { readonly outcome: "done" | "planned" }
+  | { readonly outcome: "changed" | "failed"; readonly reason: string };
+
+export interface SignalsOptions {
+  readonly mode: Mode;
+  /** Never signalled, whoever asks. */
+  readonly own: ReadonlySet<number>;
+  /** The programs that can signal exactly, best first; without any the number must do. */
+  readonly senders?: readonly string[] | undefined;
+}
+
+const DONE: SignalEffect = { outcome: "done" };
+
+/**
+ * Signals processes: each is held, and through what is held it is looked at once more, right before. In plan mode
+ * nothing is sent.
+ */
+export class Signals {
+  readonly #options: SignalsOptions;
+
+  constructor(options: SignalsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends a signal to exactly these processes; the effects in their order. `matchesOf` names the expression that a
+   * command line must match still. Already gone counts as done; EPERM means that it is alive.
+   */
+  sendAll(
+    processes: readonly Process[],
+    signal: Signal,
+    matchesOf: (process: Process) => RegExp | undefined,
+  ): SignalEffect[] {
+    const borrowed: HeldProcess[] = [];
+    try {
+      const judged = processes.map((process) => {
+        const held = process instanceof HeldProcess ? process : HeldProcess.of(process);
+        if (held instanceof HeldProcess && held !== process) borrowed.push(held);
+        return { held, effect: this.#effectWithout(process, held, matchesOf(process)) };
+      });
+      const targets = judged.flatMap(({ held, effect }) =>
+        effect === undefined && held instanceof HeldProcess ? [held] : [],
+      );
+      const sent = new Map(this.#send(targets, signal).map((effect, index) => [targets[index], effect]));
+      return judged.map(({ held, effect }) => {
+        if (effect !== undefined) return effect;
+        return (held instanceof HeldProcess && sent.get(held)) || DONE;
+      });
+    } finally {
+      for (const held of borrowed) held.release();
+    }
+  }
+
+  /** What there is to say without sending anything; `undefined`: it is the one that is meant. */
+  #effectWithout(
+    process: Process,
+    held: HeldProcess | NotHeld,
+    matches: RegExp | undefined,
+  ): SignalEffect | undefined {
+    if (this.#options.own.has(process.pid))
+      return { outcome: "failed", reason: "it is safe-shutdown or its parent" };
+    if (held === "it has ended") return DONE;
+    if (!(held instanceof HeldProcess))
+      return { outcome: "changed", reason: `its pid belongs to ${ownerIn[held]} now` };
+    const now = held.look();
+    if (now === undefined) return DONE;
+    if (matches !== undefined && !matches.test(now.commandLine))
+      return { outcome: "changed", reason: "its command line does not match any more" };
+    return this.#options.mode === "plan" ? { outcome: "planned" } : undefined;
+  }
+
+  #send(targets: readonly HeldProcess[], signal: Signal): SignalEffect[] {
+    if (targets.length === 0) return [];
+    const fds = targets.map(({ fd }) => fd);
+    const sent = sendThrough(fds, signal, this.#options.senders ?? SENDER_NAMES);
+    return targets.map((target, index) => (sent[index] === "unable" ? sendByNumber(target, signal) : DONE));
+  }
+}
+
+const ownerIn = {
+  "a thread has its number": "a thread of another process",
+  "another process has its number": "another process",
+} as const;
+
+/**
+ * The second best: a look at what is held, and within microseconds the signal to its number. Between the two it would
+ * have to end, be reaped, and have its number given away again.
+ */
+function sendByNumber(target: HeldProcess, signal: Signal): SignalEffect {
+  if (!target.isRunning()) return DONE;
+  try {
+    process.kill(target.pid, signal);
+    return DONE;
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === "ESRCH") return DONE;
+    const reason =
+      code === "EPERM" ? "it is alive, and only its owner or root may signal it" : messageOf(error);
+    return { outcome: "failed", reason };
+  }
+}
