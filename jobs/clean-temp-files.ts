@@ -151,8 +151,7 @@ function reasonToKeepFor(name: string, services: readonly ServiceState[]): strin
   const [unclear] = state.unclear;
   if (unclear !== undefined)
     return `cannot tell whether ${name} is stopped: pid ${unclear.pid} looks like it; root could`;
-  if (state.blindSpot !== undefined)
-    return `cannot tell whether ${name} is stopped: ${state.blindSpot}`;
+  if (state.blindSpot !== undefined) return `cannot tell whether ${name} is stopped: ${state.blindSpot}`;
   const finding = state.pidFiles.find((one) => one.state !== "gone");
   if (finding?.state === "running") return `${name} is running (pid ${finding.process.pid})`;
   return finding && `cannot tell whether ${name} is stopped: ${finding.file.path}: ${finding.reason}`;

@@ -101,9 +101,7 @@ async function stopProcess(
 ): Promise<boolean> {
   const { report } = context;
   const options = { ...context, onWait: (what: string) => report.waitingFor(what) };
-  const effect = await (force
-    ? kill(process, service, options)
-    : shutDownWarmly(process, service, options));
+  const effect = await (force ? kill(process, service, options) : shutDownWarmly(process, service, options));
   report.add(nameOf(service, process), effect);
   return effect.outcome === "done" || effect.outcome === "planned";
 }

@@ -1,6 +1,7 @@
 import { platform } from "node:os";
 import type { Config } from "../config/config.ts";
 import { messageOf, type Problem } from "../errors.ts";
+import { canSendExactly, SENDER_NAMES } from "./exact-signal.ts";
 import { seesAllProcesses } from "./process-list.ts";
 import { serversOf } from "./redis-client.ts";
 import { addressOf, connectRedis } from "./redis-connection.ts";
@@ -28,6 +29,13 @@ function hostWarnings(): Problem[] {
       message:
         "not root: what other users' processes have open or locked cannot be seen, so such locks are kept",
       hint: "run it as root to have locks judged and every service stopped",
+    });
+  }
+  if (platform() === "linux" && !canSendExactly()) {
+    warnings.push({
+      path: "this host",
+      message: `expected ${SENDER_NAMES.join(" or ")}, found neither: a signal goes to a number, microseconds after the last look at its process`,
+      hint: "install one of them to have every signal sent to exactly the process that is meant",
     });
   }
   return warnings;

@@ -13,19 +13,23 @@ export type Signal = "SIGTERM" | "SIGKILL" | "SIGSTOP";
 /** What came of a signal: `unable` when this way is closed, and nothing was sent. */
 export type Sent = "sent" | "gone" | "unable";
 
+/** Whom a signal reaches: the process, or all of the group that it leads (PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9). */
+export type Reach = "process" | "group";
+const FLAGS: Record<Reach, number> = { process: 0, group: 4 };
+
 /** A program that signals the descriptors 3, 4, …; says for each 0 or the error, in a line of its own. */
 interface Sender {
   readonly command: string;
   readonly args: readonly string[];
 }
 
-/** 424 is pidfd_send_signal on every architecture that Node runs on. The arguments: a signal, how many. */
+/** 424 is pidfd_send_signal on every architecture that Node runs on. The arguments: a signal, how many, flags. */
 const SENDERS: readonly Sender[] = [
   {
     command: "/usr/bin/perl",
     args: [
       "-e",
-      '$| = 1; ($s, $n) = @ARGV; for (3 .. $n + 2) { print syscall(424, $_, $s + 0, 0, 0) == 0 ? 0 : $! + 0, "\\n" }',
+      '$| = 1; ($s, $n, $f) = @ARGV; for (3 .. $n + 2) { print syscall(424, $_, $s + 0, 0, $f + 0) == 0 ? 0 : $! + 0, "\\n" }',
     ],
   },
   {
@@ -33,9 +37,9 @@ const SENDERS: readonly Sender[] = [
     args: [
       "-Ic",
       `import signal, sys
-s, n = map(int, sys.argv[1:])
+s, n, f = map(int, sys.argv[1:])
 for fd in range(3, n + 3):
-    try: signal.pidfd_send_signal(fd, s); print(0, flush=True)
+    try: signal.pidfd_send_signal(fd, s, None, f); print(0, flush=True)
     except OSError as e: print(e.errno, flush=True)`,
     ],
   },
@@ -60,19 +64,20 @@ export function canSendExactly(senders: readonly string[] = SENDER_NAMES): boole
 export function sendThrough(
   fds: readonly number[],
   signal: Signal,
-  senders: readonly string[] = SENDER_NAMES,
+  { senders = SENDER_NAMES, reach = "process" }: { senders?: readonly string[]; reach?: Reach } = {},
 ): Sent[] {
   const results: Sent[] = [];
   for (let done = 0; done < fds.length; done += AT_ONCE)
-    results.push(...sendSome(fds.slice(done, done + AT_ONCE), signal, senders));
+    results.push(...sendSome(fds.slice(done, done + AT_ONCE), signal, reach, senders));
   return results;
 }
 
 /** Nothing of our environment reaches the sender: it could change what Perl or Python do. */
-function sendSome(fds: readonly number[], signal: Signal, senders: readonly string[]): Sent[] {
+function sendSome(fds: readonly number[], signal: Signal, reach: Reach, senders: readonly string[]): Sent[] {
+  const numbers = [constants.signals[signal], fds.length, FLAGS[reach]].map(String);
   for (const { command, args } of SENDERS) {
     if (!senders.includes(command)) continue;
-    const { stdout } = spawnSync(command, [...args, `${constants.signals[signal]}`, `${fds.length}`], {
+    const { stdout } = spawnSync(command, [...args, ...numbers], {
       env: {},
       cwd: "/",
       stdio: ["ignore", "pipe", "ignore", ...fds],

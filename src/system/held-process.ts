@@ -1,16 +1,11 @@
 import { closeSync, constants, openSync } from "node:fs";
-import {
-  bootedAtMs,
-  ifThere,
-  type Process,
-  readProcessIn,
-  readStatIn,
-  readStatusIn,
-} from "./proc.ts";
+import { bootedAtMs, ifThere, type Process, readProcessIn, readStatIn, readStatusIn } from "./proc.ts";
 import type { ProcessStat } from "./process-stat.ts";
 
 /** Why a process cannot be held: it has ended, or something else has its number. */
 export type NotHeld = "it has ended" | "a thread has its number" | "another process has its number";
+
+type Observed = Pick<Process, "pid"> & Partial<Pick<Process, "startTicks" | "commandLine">>;
 
 /**
  * A process that is held by its open directory in /proc. Numbers are reused, and start times count in hundredths of
@@ -36,15 +31,19 @@ export class HeldProcess implements Process {
     this.#bootMs = bootMs;
   }
 
-  /** Takes hold of exactly the process that was observed, or of the one that has this pid now. */
-  static of(process: { pid: number; startTicks?: number }, bootMs = bootedAtMs()): HeldProcess | NotHeld {
+  /**
+   * Takes hold of exactly the process that was observed, or of the one that has this pid now. The command line that it
+   * was observed with stays its own: what it is now tells `look`.
+   */
+  static of(process: Observed, bootMs = bootedAtMs()): HeldProcess | NotHeld {
     const { pid } = process;
     const fd = ifThere(() => openSync(`/proc/${pid}`, constants.O_RDONLY | constants.O_DIRECTORY));
     if (fd === undefined) return "it has ended";
     const now = readProcessIn(directoryOf(fd), pid, bootMs);
     const status = readStatusIn(directoryOf(fd));
     const obstacle = obstacleTo(process, now, status?.processId);
-    if (now !== undefined && obstacle === undefined) return new HeldProcess(fd, now, bootMs);
+    if (now !== undefined && obstacle === undefined)
+      return new HeldProcess(fd, { ...now, ...process }, bootMs);
     closeSync(fd);
     return obstacle ?? "it has ended";
   }
@@ -76,7 +75,7 @@ export class HeldProcess implements Process {
 }
 
 function obstacleTo(
-  { pid, startTicks }: { pid: number; startTicks?: number },
+  { pid, startTicks }: Observed,
   now: Process | undefined,
   processId: number | undefined,
 ): NotHeld | undefined {

@@ -4,7 +4,7 @@ import type { Mode } from "../report/report.ts";
 import type { FileEntry, Files } from "./files.ts";
 import { LOCK_MAX_BYTES, parseLockOwner } from "./lock-owner.ts";
 import { lockThrough, type OpenFiles, readOpenFiles } from "./open-files.ts";
-import { readProcess } from "./proc.ts";
+import { isUnseen, readProcess } from "./proc.ts";
 import { blindSpot } from "./process-list.ts";
 
 /** Who holds a lock. `unknown` must be treated as held. */
@@ -89,6 +89,12 @@ export class Locks {
     if (owner === undefined || this.#presumedGone.has(owner.pid)) return undefined;
     if (owner.host !== undefined && owner.host !== hostname()) {
       return { state: "unknown", why: `it names pid ${owner.pid} on ${owner.host}` };
+    }
+    if (isUnseen(owner.pid)) {
+      return {
+        state: "unknown",
+        why: `it names pid ${owner.pid}, which is alive, and which only root can look at`,
+      };
     }
     if (readProcess(owner.pid) === undefined) return undefined;
     return { state: "live", pid: owner.pid, how: "named in it" };

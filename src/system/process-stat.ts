@@ -6,6 +6,7 @@
 /** What /proc/<pid>/stat says. */
 export interface ProcessStat {
   readonly parentPid: number;
+  readonly groupId: number;
   readonly sessionId: number;
   /** Field 22: clock ticks between boot and its start. */
   readonly startTicks: number;
@@ -34,11 +35,12 @@ const KERNEL_THREAD = 0x0020_0000;
 export function parseStat(text: string): ProcessStat | undefined {
   const rest = /^\d+ \(/.test(text) ? text.slice(text.lastIndexOf(")") + 1) : "";
   const fields = /^ [A-Za-z](?: -?\d+){19,}\s*$/.test(rest) ? rest.trim().split(" ") : [];
-  const [state, parentPid, , sessionId] = fields;
+  const [state, parentPid, groupId, sessionId] = fields;
   if (state === undefined) return undefined;
   const hasLostLeader = state === "Z" && Number(fields[17]) > 1;
   return {
     parentPid: Number(parentPid),
+    groupId: Number(groupId),
     sessionId: Number(sessionId),
     startTicks: Number(fields[19]),
     isKernelThread: (Number(fields[6]) & KERNEL_THREAD) !== 0,
@@ -58,5 +60,10 @@ export function parseStatus(text: string): ProcessStatus | undefined {
 
 function numbersOf(status: string, key: string): number[] {
   const numbers = new RegExp(`^${key}:((?:[ \\t]+\\d+)+)[ \\t]*$`, "m").exec(status)?.[1];
-  return numbers === undefined ? [] : numbers.trim().split(/[ \t]+/).map(Number);
+  return numbers === undefined
+    ? []
+    : numbers
+        .trim()
+        .split(/[ \t]+/)
+        .map(Number);
 }

@@ -15,6 +15,7 @@ export class ProcessTree {
   readonly #members = new Map<number, HeldProcess>();
   /** Roots that lead a session. Whatever is in it was started by them: a session is inherited, never joined. */
   readonly #leaders: readonly HeldProcess[];
+  #isRestless = false;
 
   constructor(roots: readonly Process[]) {
     for (const root of roots) {
@@ -35,15 +36,24 @@ export class ProcessTree {
     return [...this.#members.values()].filter((member) => member.isRunning());
   }
 
+  /** Roots that lead a session and the process group of the same number. */
+  leaders(): readonly HeldProcess[] {
+    return this.#leaders.filter((leader) => leader.stat()?.groupId === leader.pid);
+  }
+
+  /** Whether the last look saw some that ended before they could be held: then there may be more of them. */
+  get isRestless(): boolean {
+    return this.#isRestless;
+  }
+
   /** Looks who was started since; answers those who are new. */
   grow(): HeldProcess[] {
+    this.#isRestless = false;
     const kin = listKin();
     const byParent = groupByParent(kin);
     const found: HeldProcess[] = [];
     for (let parents = this.running(); parents.length > 0; ) {
-      const children = parents.flatMap((parent) =>
-        this.#childrenOf(parent, byParent.get(parent.pid) ?? []),
-      );
+      const children = parents.flatMap((parent) => this.#childrenOf(parent, byParent.get(parent.pid) ?? []));
       found.push(...children);
       parents = children;
     }
@@ -73,14 +83,21 @@ export class ProcessTree {
   #holdAll(candidates: readonly Kin[], belongs: (process: HeldProcess) => boolean): HeldProcess[] {
     const found: HeldProcess[] = [];
     for (const candidate of candidates) {
-      if (this.#members.get(candidate.pid)?.isRunning() || this.#isFull()) continue;
-      const held = HeldProcess.of(candidate, this.#bootMs);
-      if (typeof held === "string") continue;
+      const known = this.#members.get(candidate.pid);
+      if (known?.isRunning() || known?.startTicks === candidate.startTicks) continue;
+      const held = this.#isFull() ? "there is no room" : HeldProcess.of(candidate, this.#bootMs);
+      if (typeof held === "string") {
+        this.#isRestless = true;
+        continue;
+      }
       if (belongs(held)) {
-        this.#members.get(candidate.pid)?.release();
+        known?.release();
         this.#members.set(candidate.pid, held);
         found.push(held);
-      } else held.release();
+      } else {
+        held.release();
+        this.#isRestless = true;
+      }
     }
     return found;
   }

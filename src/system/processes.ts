@@ -3,13 +3,13 @@ import type { Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
 import type { Signal } from "./exact-signal.ts";
 import type { FileEntry, Files } from "./files.ts";
-import { HeldProcess } from "./held-process.ts";
 import { identify, PID_FILE_READ_BYTES, type PidFileFinding } from "./pid-file.ts";
 import { isStillRunning, type Process, readProcess, workingDirectoryOf } from "./proc.ts";
 import { blindSpot, listInContainers, listKin, listProcesses, seesAllProcesses } from "./process-list.ts";
 import { ProcessTree } from "./process-tree.ts";
 import { type SignalEffect, Signals } from "./signals.ts";
 import { descendantsOf, isProgram, isSafeShutdown, topmostInside } from "./strays.ts";
+import { waitUntilGone } from "./waiting.ts";
 
 export type { PidFileFinding } from "./pid-file.ts";
 export type { Process } from "./proc.ts";
@@ -43,10 +43,6 @@ export interface ProcessesOptions {
   /** The programs that can signal exactly, best first; the default is what the system has. */
   readonly senders?: readonly string[];
 }
-
-const POLL_MS = 50;
-/** Looking who was started meanwhile takes a tenth of the time at most. */
-const IDLE_TIMES = 10;
 
 /**
  * The hands that find, watch and signal processes. A process is its pid *and* its start time; before a signal it is
@@ -157,28 +153,21 @@ export class Processes {
     return this.#signals.sendAll(processes, signal, matchesOf);
   }
 
+  /** Stops, at once, whoever is in the process groups of a tree's session leaders. */
+  stopGroups(tree: ProcessTree): void {
+    this.#signals.stopGroups(tree.leaders());
+  }
+
   /**
    * Waits until all have ended, what a tree has started meanwhile included, at most `timeoutMs`; answers those still
    * running. `onWait` is told, several times a second, who is waited for. Ends early when the run is aborted.
    */
-  async waitUntilGone(
+  waitUntilGone(
     whom: readonly Process[] | ProcessTree,
     timeoutMs: number,
     onWait: (running: readonly Process[], waitedMs: number) => void,
   ): Promise<Process[]> {
-    const { clock, signal } = this.#options;
-    const startedAtMs = clock.elapsed();
-    let growAtMs = startedAtMs;
-    for (;;) {
-      if (whom instanceof ProcessTree && clock.elapsed() >= growAtMs) growAtMs = grow(whom, clock);
-      let running = stillRunning(whom);
-      // what its last member has started before it ended is found now or never
-      if (running.length === 0 && whom instanceof ProcessTree) running = whom.grow();
-      const waitedMs = clock.elapsed() - startedAtMs;
-      if (running.length === 0 || waitedMs >= timeoutMs || signal.aborted) return running;
-      onWait(running, waitedMs);
-      await clock.sleep(Math.min(POLL_MS, timeoutMs - waitedMs), signal);
-    }
+    return waitUntilGone(whom, timeoutMs, { ...this.#options, onWait });
   }
 
   #unclaimed(service: Service, processes: readonly Process[], claimed: ReadonlySet<number>): Process[] {
@@ -187,19 +176,6 @@ export class Processes {
         !claimed.has(pid) && !this.#own.has(pid) && isProgram(commandLine, service.matches),
     );
   }
-}
-
-/** When to look again. */
-function grow(tree: ProcessTree, clock: Clock): number {
-  const startedAtMs = clock.elapsed();
-  tree.grow();
-  const endedAtMs = clock.elapsed();
-  return endedAtMs + IDLE_TIMES * (endedAtMs - startedAtMs);
-}
-
-function stillRunning(whom: readonly Process[] | ProcessTree): Process[] {
-  if (whom instanceof ProcessTree) return whom.running();
-  return whom.filter((one) => (one instanceof HeldProcess ? one.isRunning() : isStillRunning(one)));
 }
 
 function unreadable(path: string, reason = "it cannot be looked at"): PidFileFinding {

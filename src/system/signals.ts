@@ -1,8 +1,8 @@
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
-import { type Signal, SENDER_NAMES, sendThrough } from "./exact-signal.ts";
+import { SENDER_NAMES, type Signal, sendThrough } from "./exact-signal.ts";
 import { HeldProcess, type NotHeld } from "./held-process.ts";
-import type { Process } from "./proc.ts";
+import { type Process, readStatIn } from "./proc.ts";
 
 /** What came of a signal. */
 export type SignalEffect =
@@ -25,9 +25,11 @@ const DONE: SignalEffect = { outcome: "done" };
  */
 export class Signals {
   readonly #options: SignalsOptions;
+  readonly #senders: readonly string[];
 
   constructor(options: SignalsOptions) {
     this.#options = options;
+    this.#senders = options.senders ?? SENDER_NAMES;
   }
 
   /**
@@ -59,6 +61,22 @@ export class Signals {
     }
   }
 
+  /**
+   * Stops the process groups of these session leaders at once, so that nobody in them can start anybody who is missed.
+   * Whoever is in such a group was started by its leader. Our own session is left alone.
+   */
+  stopGroups(leaders: readonly HeldProcess[]): void {
+    if (this.#options.mode === "plan") return;
+    const ownSessionId = readStatIn("/proc/self")?.sessionId;
+    const others = leaders.filter(({ pid }) => pid !== ownSessionId && !this.#options.own.has(pid));
+    const leading = others.filter((leader) => leader.isRunning());
+    if (leading.length === 0) return;
+    const fds = leading.map(({ fd }) => fd);
+    const sent = sendThrough(fds, "SIGSTOP", { senders: this.#senders, reach: "group" });
+    for (const [index, leader] of leading.entries())
+      if (sent[index] === "unable") sendByNumber(leader, "SIGSTOP", -leader.pid);
+  }
+
   /** What there is to say without sending anything; `undefined`: it is the one that is meant. */
   #effectWithout(
     process: Process,
@@ -80,7 +98,7 @@ export class Signals {
   #send(targets: readonly HeldProcess[], signal: Signal): SignalEffect[] {
     if (targets.length === 0) return [];
     const fds = targets.map(({ fd }) => fd);
-    const sent = sendThrough(fds, signal, this.#options.senders ?? SENDER_NAMES);
+    const sent = sendThrough(fds, signal, { senders: this.#senders });
     return targets.map((target, index) => (sent[index] === "unable" ? sendByNumber(target, signal) : DONE));
   }
 }
@@ -94,10 +112,10 @@ const ownerIn = {
  * The second best: a look at what is held, and within microseconds the signal to its number. Between the two it would
  * have to end, be reaped, and have its number given away again.
  */
-function sendByNumber(target: HeldProcess, signal: Signal): SignalEffect {
+function sendByNumber(target: HeldProcess, signal: Signal, number = target.pid): SignalEffect {
   if (!target.isRunning()) return DONE;
   try {
-    process.kill(target.pid, signal);
+    process.kill(number, signal);
     return DONE;
   } catch (error) {
     const code = systemCodeOf(error);

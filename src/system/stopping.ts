@@ -41,7 +41,8 @@ export async function shutDownWarmly(
   try {
     const sent = processes.signal(tree.rootOf(process), "SIGTERM", service.matches);
     const after = service.afterGrace === "kill" ? "SIGKILL" : "left alone";
-    if (sent.outcome !== "done") return withoutWaiting(sent, `SIGTERM, up to ${grace} of grace, then ${after}`);
+    if (sent.outcome !== "done")
+      return withoutWaiting(sent, `SIGTERM, up to ${grace} of grace, then ${after}`);
 
     const left = await processes.waitUntilGone(tree, service.graceMs, (running, waitedMs) =>
       onWait(`${service.name} (${pidsOf(running)}): ${formatDuration(waitedMs)} of ${grace}`),
@@ -49,8 +50,7 @@ export async function shutDownWarmly(
     if (left.length === 0) return done(`stopped in ${formatDuration(clock.elapsed() - startedAtMs)}`);
     if (signal.aborted) return failed(`was asked to stop, and is still running (${pidsOf(left)})`);
     const late = `still running after ${grace}`;
-    if (service.afterGrace === "leave")
-      return failed(`${late} (${pidsOf(left)}); left alone, as configured`);
+    if (service.afterGrace === "leave") return failed(`${late} (${pidsOf(left)}); left alone, as configured`);
     const killed = await killTree(tree, service, options);
     return { ...killed, reason: `${late}, ${killed.reason}` };
   } finally {
@@ -79,14 +79,13 @@ async function killTree(tree: ProcessTree, service: Service, options: StoppingOp
   const { processes, celery, clock, onWait } = options;
   const worker = tree.running().find(isCeleryWorker);
   const tasks = worker === undefined ? undefined : await celery.runningIn(worker.pid);
-  const [first] = tree.running();
+  const [first, ...others] = tree.running();
+  if (first === undefined) return done("it ended by itself");
   // of a tree only what was proved by its command line bears it: what it has started may bear any
-  const matchesOf = (one: Process) => (service.matches.test(one.commandLine) ? service.matches : undefined);
-  const frozen = processes.signalAll(tree.running(), "SIGSTOP", (one) =>
-    one === first ? matchesOf(one) : undefined,
-  );
-  if (frozen[0] !== undefined && frozen[0].outcome !== "done")
-    return withoutWaiting(frozen[0], `SIGKILL to ${amountOf(frozen.length)}`);
+  const matches = service.matches.test(first.commandLine) ? service.matches : undefined;
+  const stopped = processes.signal(first, "SIGSTOP", matches);
+  if (stopped.outcome !== "done") return withoutWaiting(stopped, `SIGKILL to ${amountOf(1 + others.length)}`);
+  processes.signalAll(others, "SIGSTOP");
 
   const killed = new Set<HeldProcess>();
   const startedAtMs = clock.elapsed();
@@ -96,7 +95,7 @@ async function killTree(tree: ProcessTree, service: Service, options: StoppingOp
     for (const one of doomed) killed.add(one);
     const refused = processes.signalAll(doomed, "SIGKILL").find((effect) => "reason" in effect);
     const left = tree.running();
-    if (left.length === 0) break;
+    if (left.length === 0 && tree.grow().length === 0 && !tree.isRestless) break;
     if (refused !== undefined) return withoutWaiting(refused, "");
     if (clock.elapsed() - startedAtMs >= KILL_WAIT_MS) return failed(`killed, but ${stillThere(left)}`);
     onWait(`${service.name} (${pidsOf(left)}) to die`);
@@ -108,9 +107,10 @@ async function killTree(tree: ProcessTree, service: Service, options: StoppingOp
 /** What is stopped starts nothing: when a look finds nobody new, the tree is complete. */
 async function freeze(tree: ProcessTree, processes: Processes, clock: Clock): Promise<void> {
   const startedAtMs = clock.elapsed();
+  processes.stopGroups(tree);
   while (clock.elapsed() - startedAtMs < FREEZING_MS) {
     const found = tree.grow();
-    if (found.length === 0) return;
+    if (found.length === 0 && !tree.isRestless) return;
     processes.signalAll(found, "SIGSTOP");
     await clock.breathe();
   }
@@ -129,6 +129,7 @@ function cutOff(tasks: Awaited<ReturnType<CeleryTasks["runningIn"]>>): string {
 }
 
 function stillThere(left: readonly HeldProcess[]): string {
+  if (left.length === 0) return "it starts others faster than they can be killed";
   const stuck = left.filter((one) => one.stat()?.isStuck);
   if (stuck.length < left.length) return `still there: ${pidsOf(left)}`;
   return `still there: ${pidsOf(left)}, in uninterruptible sleep until the disk or network they wait for answers`;

@@ -36,7 +36,11 @@ function isInterpreter(word: string | undefined): boolean {
  * Those who work inside the root; of these only the topmost: what a stray has started, such as the pool of a Celery
  * worker, bears the same command line and is its own business.
  */
-export function topmostInside(root: string, matching: readonly Process[], all: readonly Process[]): Process[] {
+export function topmostInside(
+  root: string,
+  matching: readonly Process[],
+  all: readonly Process[],
+): Process[] {
   const inside = matching.filter(({ pid }) => isInside(workingDirectoryOf(pid), root));
   const below = new Set(inside.flatMap((stray) => descendantsOf(stray, all).map(({ pid }) => pid)));
   return inside.filter(({ pid }) => !below.has(pid));

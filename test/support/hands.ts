@@ -28,6 +28,8 @@ export interface HandsOptions {
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
   readonly presumed?: { readonly pids: ReadonlySet<number>; readonly paths: ReadonlySet<string> };
+  /** The programs that can signal exactly. */
+  readonly senders?: readonly string[];
 }
 
 /** The run that the hands of a test belong to. */
@@ -59,6 +61,7 @@ export function handsOn(root: string, options: HandsOptions = {}) {
     trustNamespace: false,
     services: options.services ?? [],
     files,
+    ...(options.senders !== undefined && { senders: options.senders }),
   });
   return {
     files,

@@ -26,6 +26,24 @@ export const isRoot = process.getuid?.() === 0;
  * passes to `answer`. `facts` come in as a value of that name.
  */
 export function asPlainUser(program: string, facts: object = {}): unknown {
+  return answerOf(plainly(program, facts));
+}
+
+/**
+ * The same where /proc hides from each user what others run (mounted with this `hidepid`), in a pid namespace of its
+ * own, in which root's process has the number 2.
+ */
+export function asPlainUserWithHiddenProcesses(hidepid: 1 | 2, program: string, facts: object = {}): unknown {
+  const hide = `sleep 600 & mount -t proc -o hidepid=${hidepid} proc /proc && "$@"`;
+  const inside = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", hide, "sh"];
+  return answerOf(["unshare", ...inside, ...plainly(program, facts)]);
+}
+
+function answerOf([command = "", ...words]: readonly string[]): unknown {
+  return JSON.parse(execFileSync(command, words, { cwd: "/", encoding: "utf8", timeout: 20_000 }));
+}
+
+function plainly(program: string, facts: object): string[] {
   const source = `
     const dist = ${JSON.stringify(`${DIST}/src/`)};
     const facts = ${JSON.stringify(facts)};
@@ -59,6 +77,5 @@ export function asPlainUser(program: string, facts: object = {}): unknown {
     };
     const all = async (found) => { const list = []; for await (const one of found) list.push(one); return list; };
     ${program}`;
-  const [command = "", ...words] = [...prefix(), process.execPath, "--input-type=module", "-e", source];
-  return JSON.parse(execFileSync(command, words, { cwd: "/", encoding: "utf8", timeout: 20_000 }));
+  return [...prefix(), process.execPath, "--input-type=module", "-e", source];
 }
