@@ -46,7 +46,7 @@ export function topmostInside(
   return inside.filter(({ pid }) => !below.has(pid));
 }
 
-export function isInside(path: string | undefined, root: string): boolean {
+function isInside(path: string | undefined, root: string): boolean {
   return path !== undefined && (path === root || path.startsWith(`${root}/`));
 }
 
