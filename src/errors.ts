@@ -54,6 +54,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** What to do about whatever was thrown, if it says so. */
+export function hintOf(error: unknown): string | undefined {
+  return error instanceof SafeShutdownError ? error.problems[0]?.hint : undefined;
+}
+
 /** The system's error code (`ENOENT`, `EPERM`, …) of whatever was thrown, if it has one. */
 export function systemCodeOf(error: unknown): string | undefined {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : undefined;

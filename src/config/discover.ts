@@ -1,7 +1,7 @@
 import { isAbsolute, join, relative } from "node:path";
-import { messageOf, type Problem, SafeShutdownError } from "../errors.ts";
+import { hintOf, messageOf, type Problem, SafeShutdownError } from "../errors.ts";
 import { packageRoot } from "../system/package.ts";
-import { readTextFile, realPathOf } from "../system/text-file.ts";
+import { readTextFile, readTrustedFile, realPathOf } from "../system/text-file.ts";
 
 const NAMES = ["safe-shutdown.yaml", "safe-shutdown.yml", "safe-shutdown.json"];
 /** Every place a config may be in, relative to the root. */
@@ -46,12 +46,13 @@ function nameInRoot(root: string, path: string): string {
 
 function readConfig(root: string, path: string): ConfigText | undefined {
   try {
-    const text = readTextFile(path);
+    const text = readTrustedFile(path);
     if (text === undefined) return undefined;
     const file = nameInRoot(root, path);
     return { name: file, file, text };
   } catch (error) {
-    throw invalid({ path, message: messageOf(error) });
+    const hint = hintOf(error);
+    throw invalid({ path, message: messageOf(error), ...(hint !== undefined && { hint }) });
   }
 }
 

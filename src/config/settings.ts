@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { messageOf } from "../errors.ts";
-import { readTextFile } from "../system/text-file.ts";
+import { hintOf, messageOf } from "../errors.ts";
+import { readTrustedFile } from "../system/text-file.ts";
 import { type ConfigPath, code, describeValue, type Finding } from "./config-path.ts";
 import { formatExactDuration, UNIT_MS } from "./duration.ts";
 import type { Setting } from "./schema.ts";
@@ -103,9 +103,10 @@ function follow(value: unknown, steps: readonly string[]): unknown {
 
 function readApplicationFile(path: string, file: string): string | undefined {
   try {
-    return readTextFile(path);
+    return readTrustedFile(path);
   } catch (error) {
-    throw new SettingFault(`${file}: ${messageOf(error)}`, "mend the file, or take it out of this setting");
+    const hint = hintOf(error) ?? "mend the file, or take it out of this setting";
+    throw new SettingFault(`${file}: ${messageOf(error)}`, hint);
   }
 }
 

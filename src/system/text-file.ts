@@ -1,5 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, readSync, realpathSync, writeFileSync } from "node:fs";
 import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
+import { requireTrust } from "./trust.ts";
 
 /** The largest text file that is read: far above any config, far below what would hurt. */
 export const MAX_TEXT_BYTES = 1_048_576;
@@ -13,10 +14,23 @@ const ABSENT = ["ENOENT", "ENOTDIR"];
  * waits: a FIFO is opened without blocking (open(2), O_NONBLOCK) and then refused.
  */
 export function readTextFile(path: string): string | undefined {
+  return readText(path, () => undefined);
+}
+
+/**
+ * The same for a file that is acted on. Throws `refused`, with a hint, also when root runs this and somebody else could
+ * change the file; see `requireTrust`.
+ */
+export function readTrustedFile(path: string): string | undefined {
+  return readText(path, (descriptor) => requireTrust(path, descriptor));
+}
+
+function readText(path: string, require: (descriptor: number) => void): string | undefined {
   const descriptor = openIfPresent(path);
   if (descriptor === undefined) return undefined;
   try {
     if (!fstatSync(descriptor).isFile()) throw refusal(path, "it is not a regular file");
+    require(descriptor);
     return decode(path, readAtMost(descriptor, MAX_TEXT_BYTES + 1));
   } finally {
     closeSync(descriptor);
