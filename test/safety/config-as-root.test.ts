@@ -1,15 +1,18 @@
 import {
   chmodSync,
   chownSync,
+  closeSync,
   cpSync,
   lchownSync,
   mkdirSync,
+  openSync,
   renameSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { requireTrust } from "../../src/system/trust.ts";
 import { cliIn, useApplication } from "../support/application.ts";
 import { openToAll, put } from "../support/hands.ts";
 import { asPlainUser, isRoot, plainUserAvailable } from "../support/plain-user.ts";
@@ -144,3 +147,13 @@ test.skipIf(!plainUserAvailable() || !isRoot)("a plain user reads what others ca
   );
   expect(answer).toBe("scraper");
 });
+
+test.runIf(isRoot)(
+  "what was checked is what is read: another file that is open under its name is refused",
+  () => {
+    const root = temporaryDirectory();
+    const descriptor = openSync(put(root, "a"), "r");
+    onTestFinished(() => closeSync(descriptor));
+    expect(() => requireTrust(put(root, "b"), descriptor)).toThrow("changed while it was read");
+  },
+);
