@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Service } from "../src/config/config.ts";
+import { SafeShutdownError } from "../src/errors.ts";
 import type { FileEntry } from "../src/system/files.ts";
 import type { PidFileFinding, Process } from "../src/system/processes.ts";
 import { kill, shutDownWarmly } from "../src/system/stopping.ts";
@@ -72,8 +73,14 @@ async function removePidFile(
     report.kept(entry.path, `preserved (${guard})`);
     return;
   }
-  const effect = await files.removeOne({ entry, reason: reason ?? "its process was stopped" });
-  report.add(entry.path, { ...(reason !== undefined && { reason }), ...effect });
+  try {
+    const effect = await files.removeOne({ entry, reason: reason ?? "its process was stopped" });
+    report.add(entry.path, { ...(reason !== undefined && { reason }), ...effect });
+  } catch (error) {
+    if (!(error instanceof SafeShutdownError && error.code === "refused")) throw error;
+    report.kept(entry.path, error.message); // the other services are still to be stopped
+    report.refused(error.message);
+  }
 }
 
 /** A process of the service that no pid file leads to: not ours to stop, unless somebody says so. */

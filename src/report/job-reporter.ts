@@ -39,6 +39,7 @@ export class JobReporter {
   readonly #keys = new Map<string, { item: Required<Item>; keys: number }>();
   readonly #incomplete: string[] = [];
   #truncated = false;
+  #isRefused = false;
   #system: System | undefined;
 
   constructor(job: string, host: string, onProgress: (progress: Progress) => void = () => {}) {
@@ -82,6 +83,12 @@ export class JobReporter {
     this.#incomplete.push(reason);
   }
 
+  /** A safety rule kept the job from something; what else it has to do, it did. */
+  refused(reason: string): void {
+    if (!this.#incomplete.includes(reason)) this.#incomplete.push(reason);
+    this.#isRefused = true;
+  }
+
   /** What `check-system` saw. */
   saw(system: System): void {
     this.#system = system;
@@ -108,7 +115,7 @@ export class JobReporter {
         truncated: this.#truncated,
       },
       ...(this.#system !== undefined && { system: this.#system }),
-      ...(ending.refused === true && { refused: true }),
+      ...((ending.refused === true || this.#isRefused) && { refused: true }),
     };
   }
 

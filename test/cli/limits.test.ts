@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { cliIn, jobOf, reportOf, useApplication } from "../support/application.ts";
+import { isAlive } from "../../demo/processes.ts";
+import { cliIn, jobOf, reportOf, useApplication, useService } from "../support/application.ts";
 import { DAY, HOUR, put } from "../support/hands.ts";
 import { sharedRedis } from "../support/redis.ts";
 
@@ -157,4 +158,24 @@ test.each([
   const root = await useApplication({}, `app: scraper\nlimits: ${limits}\n`);
   const { code, stderr } = await cliIn(root).run("check");
   expect([code, stderr]).toEqual([78, expect.stringMatching(says)]);
+});
+
+test("a shutdown whose pid files may not be removed stops every service, and looks at the system", async () => {
+  const service = (name: string) => `{ name: ${name}, pidFiles: pids/${name}.pid, matches: ${name}-service }`;
+  const root = await useApplication(
+    {},
+    `app: scraper\nservices: [${service("one")}, ${service("two")}]\nlimits: { files: 1 }\n`,
+  );
+  const services = [];
+  for (const name of ["one", "two"])
+    services.push(await useService(root, `pids/${name}.pid`, [`${name}-service`]));
+
+  const result = await cliIn(root).run("--yes --inline --keep-redis --json");
+
+  const report = reportOf(result);
+  expect([result.code, report.verdict]).toEqual([4, "refused"]);
+  expect(jobOf(report, "stop-services").reason).toBe("limits.files (1) is reached: 1 file was removed");
+  expect(services.filter(({ pid }) => isAlive(pid))).toEqual([]);
+  expect(readdirSync(join(root, "pids"))).toEqual(["two.pid"]);
+  expect(report.system?.services.flatMap(({ running }) => running)).toEqual([]);
 });
