@@ -1,5 +1,5 @@
-import { closeSync, constants, openSync, readFileSync, readlinkSync } from "node:fs";
-import { join, posix } from "node:path";
+import { closeSync, constants, openSync, readlinkSync, readSync } from "node:fs";
+import { posix } from "node:path";
 import { systemCodeOf } from "../errors.ts";
 
 /*
@@ -7,6 +7,8 @@ import { systemCodeOf } from "../errors.ts";
  * action (CVE-2018-6954, CVE-2022-21658); an open directory cannot. Node has no openat(2), but Linux lets
  * one act through /proc/self/fd/N/name, which is the same thing.
  */
+
+const { join } = posix;
 
 const OPEN = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
@@ -25,11 +27,14 @@ export function within(directory: HeldDirectory, name: string): string {
   return `/proc/self/fd/${directory.fd}/${name}`;
 }
 
+/** A directory that goes as a unit is looked into between looks at its parent, and at another like it. */
+const KEPT = 3;
+
 /** Opens directories below a root (a real path). */
 export class Directories {
   readonly #root: string;
   readonly #rootMount: number;
-  #last: HeldDirectory | undefined;
+  readonly #kept = new Map<string, HeldDirectory>();
 
   constructor(root: string) {
     this.#root = root;
@@ -56,28 +61,45 @@ export class Directories {
   }
 
   /**
-   * A path that reaches the file at `path` through its held directory. The directory is kept open for the
-   * next question about the same one, and proved again each time.
+   * A path that reaches the file at `path` through its held directory, which is proved again each time. It is good until
+   * the next question: then the directory may be let go, and its descriptor be another one's.
    */
   reach(path: string): string {
     const parent = posix.dirname(path);
-    const wanted = parent === "." ? "" : parent;
-    if (this.#last?.path !== wanted) {
-      this.close();
-      this.#last = this.hold(wanted);
-    } else this.#prove(this.#last);
-    return within(this.#last, posix.basename(path));
+    return within(this.#keep(parent === "." ? "" : parent), posix.basename(path));
+  }
+
+  /** As `hold`, but it stays open for the next questions, and the one not asked about for longest is let go. */
+  #keep(path: string): HeldDirectory {
+    const known = this.#kept.get(path);
+    const isProved = known !== undefined && this.#pathOf(known) === join(this.#root, path);
+    if (known !== undefined && !isProved) this.#letGo(path);
+    const [oldest] = this.#kept.keys();
+    if (!isProved && oldest !== undefined && this.#kept.size === KEPT) this.#letGo(oldest);
+    const held = isProved ? known : this.hold(path);
+    this.#kept.delete(path);
+    this.#kept.set(path, held);
+    return held;
   }
 
   close(): void {
-    if (this.#last !== undefined) release(this.#last);
-    this.#last = undefined;
+    for (const path of this.#kept.keys()) this.#letGo(path);
   }
 
-  /** The kernel's own name for what is open must be the path that was meant. */
+  #letGo(path: string): void {
+    const held = this.#kept.get(path);
+    if (held !== undefined) release(held);
+    this.#kept.delete(path);
+  }
+
   #prove(held: HeldDirectory): void {
-    const actual = readlinkSync(`/proc/self/fd/${held.fd}`);
-    if (actual !== posix.join(this.#root, held.path)) throw new DirectoryChanged(`it is really ${actual}`);
+    const actual = this.#pathOf(held);
+    if (actual !== join(this.#root, held.path)) throw new DirectoryChanged(`it is really ${actual}`);
+  }
+
+  /** The kernel's own name for what is open: it must be the path that was meant. */
+  #pathOf({ fd }: HeldDirectory): string {
+    return readlinkSync(`/proc/self/fd/${fd}`);
   }
 }
 
@@ -85,9 +107,17 @@ export function release(directory: HeldDirectory): void {
   closeSync(directory.fd);
 }
 
+const INFO = Buffer.alloc(512);
+
 /** The id of the mount an open file is on: tells bind mounts apart, which device numbers do not. */
 function mountOf(fd: number): number {
-  return Number(/^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1]);
+  const info = openSync(`/proc/self/fdinfo/${fd}`, constants.O_RDONLY);
+  try {
+    const text = INFO.toString("latin1", 0, readSync(info, INFO));
+    return Number(/^mnt_id:\s*(\d+)$/m.exec(text)?.[1]);
+  } finally {
+    closeSync(info);
+  }
 }
 
 function openDirectory(path: string): number {

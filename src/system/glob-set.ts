@@ -22,32 +22,43 @@ interface Step {
   readonly spelledOut: number | undefined;
 }
 
+const NONE = Number.POSITIVE_INFINITY;
+
+/** What a name decides: by the name itself, by a look at it, or whatever it is. */
 class Expectation implements Place {
-  readonly steps: readonly number[];
   readonly leadsOn: boolean;
   readonly spelledOut: number;
-  /** What a last name decides: by the name itself, by a look at it, or whatever it is. The lowest glob wins. */
+  /** The last name of a path: the lowest glob wins. */
   readonly literals = new Map<string, number>();
   readonly wild: { readonly glob: number; readonly means: (name: string) => boolean }[] = [];
   readonly whatever: number;
+  /** A name on the way: the steps that come after it. */
+  readonly onward = new Map<string, number[]>();
+  readonly onwardWild: { readonly step: number; readonly means: (name: string) => boolean }[] = [];
+  readonly onwardAnyway: readonly number[];
+  /** Where names lead that only `onward` knows; "" for all that it does not. */
+  readonly entered = new Map<string, Place>();
 
   constructor(numbers: readonly number[], all: readonly Step[]) {
-    this.steps = numbers;
-    const steps = numbers.flatMap((number) => all[number] ?? []);
+    const steps = all
+      .map((step, number) => ({ ...step, number }))
+      .filter(({ number }) => numbers.includes(number));
     this.leadsOn = steps.length > 0;
     this.spelledOut = Math.max(...steps.map(({ spelledOut = -1 }) => spelledOut), -1);
-    let whatever = NONE;
-    for (const { pattern, glob, isLast } of steps.toSorted((a, b) => a.glob - b.glob)) {
-      if (!isLast) continue;
-      if (pattern.kind === "wild") this.wild.push({ glob, means: pattern.means });
-      else if (pattern.kind === "any names") whatever = Math.min(whatever, glob);
+    const anyNames = steps.filter(({ pattern }) => pattern.kind === "any names");
+    this.onwardAnyway = anyNames.map(({ number }) => number);
+    this.whatever = Math.min(...anyNames.filter(({ isLast }) => isLast).map(({ glob }) => glob), NONE);
+    for (const { pattern, glob, isLast, number } of steps.toSorted((a, b) => a.glob - b.glob)) {
+      if (pattern.kind === "any names") continue;
+      if (pattern.kind === "wild") {
+        if (isLast) this.wild.push({ glob, means: pattern.means });
+        else this.onwardWild.push({ step: number + 1, means: pattern.means });
+      } else if (!isLast)
+        this.onward.set(pattern.text, [...(this.onward.get(pattern.text) ?? []), number + 1]);
       else if (!this.literals.has(pattern.text)) this.literals.set(pattern.text, glob);
     }
-    this.whatever = whatever;
   }
 }
-
-const NONE = Number.POSITIVE_INFINITY;
 
 /**
  * Many globs asked at once, name by name on the way down a tree. The time an answer takes does not depend on how
@@ -91,17 +102,15 @@ export class GlobSet {
 
   /** Where the directory called `name` leads from there. */
   enter(place: Place, name: string): Place {
+    const { onward, onwardWild, onwardAnyway, entered } = this.#known(place);
     const folded = this.#fold(name);
-    const next: number[] = [];
-    for (const number of this.#known(place).steps) {
-      const step = this.#steps[number];
-      if (step === undefined) continue;
-      const { pattern, isLast } = step;
-      if (pattern.kind === "any names") next.push(number);
-      else if (!isLast && (pattern.kind === "literal" ? pattern.text === folded : pattern.means(folded)))
-        next.push(number + 1);
-    }
-    return this.#placeOf(next);
+    const wild = onwardWild.filter(({ means }) => means(folded)).map(({ step }) => step);
+    const literal = onward.get(folded);
+    if (wild.length > 0) return this.#placeOf([...onwardAnyway, ...wild, ...(literal ?? [])]);
+    const known = literal === undefined ? "" : folded;
+    const next = entered.get(known) ?? this.#placeOf([...onwardAnyway, ...(literal ?? [])]);
+    entered.set(known, next);
+    return next;
   }
 
   #known(place: Place): Expectation {

@@ -10,15 +10,12 @@ export type Matcher = (path: string) => boolean;
 /** Whether a path is meant by any of the patterns. Exact: letter case and Unicode form count. */
 export function matcherOf(patterns: readonly string[]): Matcher {
   const globs = new GlobSet(patterns);
+  const placeOf = remembered((directory) =>
+    namesOf(directory).reduce((place, name) => globs.enter(place, name), globs.top),
+  );
   return (path) => {
-    const names = path.split("/");
-    const last = names.pop() ?? "";
-    let place = globs.top;
-    for (const name of names) {
-      if (!place.leadsOn) return false;
-      place = globs.enter(place, name);
-    }
-    return globs.meaning(place, last) !== undefined;
+    const [directory, name] = halves(path);
+    return globs.meaning(placeOf(directory), name) !== undefined;
   };
 }
 
@@ -50,22 +47,45 @@ export class Guards {
     return this.#globs.enter(place, name);
   }
 
-  /** Which pattern protects a path, if one does. */
-  guardOf(path: string): string | undefined {
+  /** Where a directory is, or which pattern protects it. */
+  placeOf(directory: string): Place | string {
     let place = this.top;
-    for (const name of path.split("/")) {
+    for (const name of namesOf(directory)) {
       const guard = this.protecting(place, name);
       if (guard !== undefined) return guard;
       place = this.enter(place, name);
     }
-    return undefined;
+    return place;
   }
 }
 
 /** Which pattern of a preserve list protects a path, if one does. */
 export function preserverOf(patterns: readonly string[]): (path: string) => string | undefined {
   const guards = new Guards(patterns);
-  return (path) => guards.guardOf(path);
+  const placeOf = remembered((directory) => guards.placeOf(directory));
+  return (path) => {
+    const [directory, name] = halves(path);
+    const place = placeOf(directory);
+    return typeof place === "string" ? place : guards.protecting(place, name);
+  };
+}
+
+/** Paths are asked about directory by directory: the last answer for one is kept. */
+function remembered<T>(ask: (directory: string) => T): (directory: string) => T {
+  let last: { readonly directory: string; readonly answer: T } | undefined;
+  return (directory) => {
+    if (last?.directory !== directory) last = { directory, answer: ask(directory) };
+    return last.answer;
+  };
+}
+
+function halves(path: string): [directory: string, name: string] {
+  const slash = path.lastIndexOf("/");
+  return slash === -1 ? ["", path] : [path.slice(0, slash), path.slice(slash + 1)];
+}
+
+function namesOf(directory: string): string[] {
+  return directory === "" ? [] : directory.split("/");
 }
 
 /** `data/**` protects `data` as well, with all that is in it; and "." all there is. */
