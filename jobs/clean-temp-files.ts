@@ -29,7 +29,7 @@ async function* litter(context: JobContext): AsyncGenerator<Condemned> {
       continue;
     }
     const isUnit = rule.kind === "directories";
-    const contents = isUnit ? files.unitOf(entry, rule.holding) : undefined;
+    const contents = isUnit ? await files.unitOf(entry, rule.holding) : undefined;
     const look = () => reasonToKeep(entry, contents, rule, isLock, context);
     const reason = await look();
     if (reason !== undefined) report.kept(path, reason);
@@ -46,9 +46,9 @@ async function* litter(context: JobContext): AsyncGenerator<Condemned> {
 }
 
 /** What was moved to quarantine is kept for as long as its rule said then. */
-function* expired({ files, clock, report }: JobContext): Generator<Condemned> {
+async function* expired({ files, clock, report }: JobContext): AsyncGenerator<Condemned> {
   for (const { entry, untilMs } of files.quarantined()) {
-    const contents = entry.kind === "directory" ? files.quarantinedUnitOf(entry) : undefined;
+    const contents = entry.kind === "directory" ? await files.quarantinedUnitOf(entry) : undefined;
     const reason =
       untilMs === undefined
         ? "it is in quarantine, and its name does not say until when"

@@ -1,8 +1,9 @@
 import { lstatSync } from "node:fs";
-import { posix } from "node:path";
 import { messageOf, systemCodeOf } from "../errors.ts";
+import type { Clock } from "./clock.ts";
 import { type Directories, DirectoryChanged, release, within } from "./directory.ts";
 import { matcherOf } from "./patterns.ts";
+import { Turns } from "./turns.ts";
 import { childrenOf, entryOf, type FileEntry, isUtf8 } from "./walk.ts";
 
 /** What is in a directory that is to go as a unit. */
@@ -12,17 +13,20 @@ export interface Contents {
   readonly obstacle: string | undefined;
 }
 
-/**
- * What a directory holds; `holding` are the globs of the names it may hold, `guardOf` says which pattern preserves
- * a path.
- */
-export function contentsOf(
-  directory: FileEntry,
-  holding: readonly string[],
-  directories: Directories,
-  guardOf: (path: string) => string | undefined,
-): Contents {
+export interface ContentsOptions {
+  /** Globs of the names it may hold. */
+  readonly holding: readonly string[];
+  /** Which pattern preserves a path. */
+  readonly guardOf: (path: string) => string | undefined;
+  readonly directories: Directories;
+  readonly clock: Clock;
+}
+
+/** What a directory holds. Never rejects: what cannot be looked into is an obstacle. */
+export async function contentsOf(directory: FileEntry, options: ContentsOptions): Promise<Contents> {
+  const { holding, guardOf, directories, clock } = options;
   const isExpected = matcherOf(holding);
+  const turns = new Turns(clock);
   const files: FileEntry[] = [];
   try {
     const held = directories.hold(directory.path);
@@ -32,12 +36,14 @@ export function contentsOf(
         if (!child.isFile() || !isExpected(name) || !isUtf8(name)) {
           return { files, obstacle: `it holds ${JSON.stringify(name)}` };
         }
-        const guard = guardOf(posix.join(directory.path, name));
+        const path = `${directory.path}/${name}`;
+        const guard = guardOf(path);
         if (guard !== undefined) {
           return { files, obstacle: `${JSON.stringify(name)} in it is preserved (${guard})` };
         }
         const stats = lstatSync(within(held, name), { throwIfNoEntry: false });
-        if (stats !== undefined) files.push(entryOf(posix.join(directory.path, name), stats));
+        if (stats !== undefined) files.push(entryOf(path, stats));
+        if (turns.isDue) await turns.take();
       }
     } finally {
       release(held);

@@ -34,7 +34,8 @@ const KEPT = 3;
 export class Directories {
   readonly #root: string;
   readonly #rootMount: number;
-  readonly #kept = new Map<string, HeldDirectory>();
+  /** The one asked about last comes last. */
+  #kept: readonly HeldDirectory[] = [];
 
   constructor(root: string) {
     this.#root = root;
@@ -65,42 +66,41 @@ export class Directories {
    * the next question: then the directory may be let go, and its descriptor be another one's.
    */
   reach(path: string): string {
-    const parent = posix.dirname(path);
-    return within(this.#keep(parent === "." ? "" : parent), posix.basename(path));
+    const slash = path.lastIndexOf("/");
+    const held = this.#keep(slash === -1 ? "" : path.slice(0, slash));
+    return within(held, path.slice(slash + 1));
   }
 
   /** As `hold`, but it stays open for the next questions, and the one not asked about for longest is let go. */
   #keep(path: string): HeldDirectory {
-    const known = this.#kept.get(path);
-    const isProved = known !== undefined && this.#pathOf(known) === join(this.#root, path);
-    if (known !== undefined && !isProved) this.#letGo(path);
-    const [oldest] = this.#kept.keys();
-    if (!isProved && oldest !== undefined && this.#kept.size === KEPT) this.#letGo(oldest);
-    const held = isProved ? known : this.hold(path);
-    this.#kept.delete(path);
-    this.#kept.set(path, held);
+    const last = this.#kept.at(-1);
+    if (last?.path === path && this.#isProved(last)) return last;
+    const known = this.#kept.find((one) => one.path === path);
+    const held = known !== undefined && this.#isProved(known) ? known : this.hold(path);
+    const others = this.#kept.filter((one) => one.path !== path);
+    const tooMany = others.length === KEPT ? others.shift() : undefined;
+    for (const one of [tooMany, known]) if (one !== undefined && one !== held) release(one);
+    this.#kept = [...others, held];
     return held;
   }
 
   close(): void {
-    for (const path of this.#kept.keys()) this.#letGo(path);
-  }
-
-  #letGo(path: string): void {
-    const held = this.#kept.get(path);
-    if (held !== undefined) release(held);
-    this.#kept.delete(path);
+    for (const held of this.#kept) release(held);
+    this.#kept = [];
   }
 
   #prove(held: HeldDirectory): void {
-    const actual = this.#pathOf(held);
-    if (actual !== join(this.#root, held.path)) throw new DirectoryChanged(`it is really ${actual}`);
+    if (!this.#isProved(held)) throw new DirectoryChanged(`it is really ${pathOf(held)}`);
   }
 
-  /** The kernel's own name for what is open: it must be the path that was meant. */
-  #pathOf({ fd }: HeldDirectory): string {
-    return readlinkSync(`/proc/self/fd/${fd}`);
+  /** The kernel's own name for what is open must be the path that was meant. */
+  #isProved(held: HeldDirectory): boolean {
+    return pathOf(held) === (held.path === "" ? this.#root : `${this.#root}/${held.path}`);
   }
+}
+
+function pathOf({ fd }: HeldDirectory): string {
+  return readlinkSync(`/proc/self/fd/${fd}`);
 }
 
 export function release(directory: HeldDirectory): void {

@@ -15,6 +15,7 @@ import type { Quota } from "./quota.ts";
 import { readUntouched } from "./read-untouched.ts";
 import { type Condemned, Removal, type Unit } from "./removal.ts";
 import type { FindRule } from "./search.ts";
+import { Turns } from "./turns.ts";
 import { entryOf, type FileEntry, type Found, walk } from "./walk.ts";
 
 export type { Contents } from "./contents.ts";
@@ -35,9 +36,6 @@ export interface FilesOptions {
   /** What an earlier stage of the same plan would have ended already. */
   readonly presumed: { readonly pids: ReadonlySet<number>; readonly paths: ReadonlySet<string> };
 }
-
-/** How long the event loop may be held before it gets a turn. */
-const SLICE_MS = 10;
 
 /**
  * The hands that find, read and remove files below the root. They take entries, not paths: what was observed
@@ -69,16 +67,14 @@ export class Files {
     { evenPreserved = false } = {},
   ): AsyncGenerator<Found<Rule>> {
     const { clock, signal, presumed, quota } = this.#options;
-    let sliceEndsAt = clock.now() + SLICE_MS;
+    const turns = new Turns(clock);
     for (const found of walk(this.#directories, rules, evenPreserved ? undefined : this.#preserve)) {
       signal.throwIfAborted();
       if (found !== undefined && !presumed.paths.has(found.path)) {
         if (found.entry !== undefined) quota.looked(found.rule);
         yield found;
       }
-      if (clock.now() < sliceEndsAt) continue;
-      await clock.breathe();
-      sliceEndsAt = clock.now() + SLICE_MS;
+      if (turns.isDue) await turns.take();
     }
   }
 
@@ -113,8 +109,14 @@ export class Files {
   }
 
   /** What a directory holds; `holding` are the globs of the names it may hold. */
-  contentsOf(directory: FileEntry, holding: readonly string[]): Contents {
-    return contentsOf(directory, holding, this.#directories, this.#preserver);
+  contentsOf(directory: FileEntry, holding: readonly string[]): Promise<Contents> {
+    const { clock } = this.#options;
+    return contentsOf(directory, {
+      holding,
+      guardOf: this.#preserver,
+      directories: this.#directories,
+      clock,
+    });
   }
 
   /**
@@ -134,16 +136,21 @@ export class Files {
   }
 
   /** A directory as a unit with what is in it, to be removed; or why it cannot be one. */
-  unitOf(directory: FileEntry, holding: readonly string[]): Contents & { readonly unit: Unit } {
+  async unitOf(
+    directory: FileEntry,
+    holding: readonly string[],
+  ): Promise<Contents & { readonly unit: Unit }> {
     const look = () => this.contentsOf(directory, holding);
-    const contents = look();
+    const contents = await look();
     return { ...contents, unit: { files: contents.files, look } };
   }
 
   /** The same for a directory in quarantine, where nothing is preserved and any file is expected. */
-  quarantinedUnitOf(directory: FileEntry): Contents & { readonly unit: Unit } {
-    const look = () => contentsOf(directory, ["*"], this.#directories, () => undefined);
-    const contents = look();
+  async quarantinedUnitOf(directory: FileEntry): Promise<Contents & { readonly unit: Unit }> {
+    const { clock } = this.#options;
+    const rule = { holding: ["*"], guardOf: () => undefined, directories: this.#directories, clock };
+    const look = () => contentsOf(directory, rule);
+    const contents = await look();
     return { ...contents, unit: { files: contents.files, look } };
   }
 

@@ -2,6 +2,7 @@ import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
 import { formatDuration } from "../config/duration.ts";
 import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
+import type { Clock } from "./clock.ts";
 import type { Contents } from "./contents.ts";
 import { type Directories, DirectoryChanged } from "./directory.ts";
 import { firstNews, isSame } from "./evidence.ts";
@@ -9,12 +10,13 @@ import type { Manifest } from "./manifest.ts";
 import { lineOf, type ManifestLine } from "./manifest-line.ts";
 import { CannotMove, type Quarantine } from "./quarantine.ts";
 import type { LimitedRule, Quota } from "./quota.ts";
+import { Turns } from "./turns.ts";
 import type { FileEntry } from "./walk.ts";
 
 /** The files that were seen in a directory that goes as a unit, and how to look again. */
 export interface Unit {
   readonly files: readonly FileEntry[];
-  readonly look: () => Contents;
+  readonly look: () => Promise<Contents>;
 }
 
 /** What is to go, with the evidence that it may. */
@@ -38,6 +40,7 @@ export interface RemovalOptions {
   readonly quota: Quota;
   readonly manifest: Manifest;
   readonly quarantine: Quarantine;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
@@ -72,15 +75,18 @@ export class Removal {
   async *inBatches<One extends Condemned>(
     source: Iterable<One> | AsyncIterable<One>,
   ): AsyncGenerator<{ readonly condemned: One; readonly effect: Effect }> {
-    const { mode, manifest, signal } = this.#options;
+    const { mode, manifest, clock, signal } = this.#options;
+    const turns = new Turns(clock);
     for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH)) {
       const prepared = batch.map((condemned) => this.#prepare(condemned));
       await manifest.record(prepared.flatMap(({ lines }) => lines));
       for (const one of prepared) {
         signal.throwIfAborted();
         const reason = one.kept ?? (await one.condemned.lastLook?.());
-        const effect: Effect = reason === undefined ? this.#act(one) : { outcome: "kept", reason };
+        const effect: Effect =
+          reason === undefined ? await this.#act(one, turns) : { outcome: "kept", reason };
         yield { condemned: one.condemned, effect };
+        if (turns.isDue) await turns.take();
       }
     }
   }
@@ -101,25 +107,29 @@ export class Removal {
     }
   }
 
-  /** Acts on an entry only if it is still what was observed. */
-  #act({ condemned, moveTo }: Prepared<Condemned>): Effect {
+  async #act({ condemned, moveTo }: Prepared<Condemned>, turns: Turns): Promise<Effect> {
     const { entry, unit, rule } = condemned;
-    return this.#guarded(entry, (at) => {
-      const obstacle = unit && obstacleTo(unit);
+    if (unit !== undefined) {
+      const before = this.#guarded(entry, () => GO_ON);
+      if (before !== GO_ON) return before;
+      const obstacle = await obstacleTo(unit);
       if (obstacle !== undefined) return { outcome: "changed", reason: obstacle };
+    }
+    const effect = this.#guarded(entry, (at) => {
       const files = unit?.files ?? [entry];
       const bytes = files.reduce((sum, { freesBytes }) => sum + freesBytes, 0);
       this.#options.quota.take(files.length, bytes, rule);
       if (this.#options.mode === "plan") return planned(condemned, bytes);
       if (moveTo !== undefined) return this.#options.quarantine.take(entry, at, moveTo);
-      if (unit !== undefined) return this.#removeUnit(entry, unit.files);
+      if (unit !== undefined) return GO_ON;
       unlinkSync(at);
       return { outcome: "done", bytes };
     });
+    return unit !== undefined && effect === GO_ON ? this.#removeUnit(entry, unit.files, turns) : effect;
   }
 
   /** A directory with the files that were seen in it; whatever came into it since then makes `rmdir` fail. */
-  #removeUnit(directory: FileEntry, files: readonly FileEntry[]): Effect {
+  async #removeUnit(directory: FileEntry, files: readonly FileEntry[], turns: Turns): Promise<Effect> {
     let bytes = 0;
     for (const [index, file] of files.entries()) {
       const effect = this.#guarded(file, (at) => {
@@ -129,11 +139,15 @@ export class Removal {
       if (!("bytes" in effect))
         return { ...effect, reason: `${effect.reason}; ${index} files in it were removed` };
       bytes += effect.bytes;
+      if (turns.isDue) await turns.take();
     }
-    rmdirSync(this.#options.directories.reach(directory.path));
-    return { outcome: "done", bytes };
+    return this.#guarded(directory, (at) => {
+      rmdirSync(at);
+      return { outcome: "done", bytes };
+    });
   }
 
+  /** Acts on an entry only if it is still what was observed. */
   #guarded(entry: FileEntry, act: (at: string) => Effect): Effect {
     try {
       const at = this.#options.directories.reach(entry.path);
@@ -153,6 +167,8 @@ export class Removal {
   }
 }
 
+/** What is in the directory comes first. */
+const GO_ON: Effect = { outcome: "done", bytes: 0 };
 const ALREADY_GONE: Effect = { outcome: "done", bytes: 0, reason: "it was already gone" };
 
 /** What is moved frees nothing. */
@@ -166,8 +182,8 @@ function planned({ quarantineMs }: Condemned, bytes: number): Effect {
 }
 
 /** Why a directory cannot go as a unit any more: it holds something else than was seen in it. */
-function obstacleTo({ files, look }: Unit): string | undefined {
-  const now = look();
+async function obstacleTo({ files, look }: Unit): Promise<string | undefined> {
+  const now = await look();
   if (now.obstacle !== undefined) return now.obstacle;
   const news = firstNews(files, now.files);
   return news && `${news.path} in it is no longer what was looked at`;

@@ -1,4 +1,4 @@
-import { type Dirent, lstatSync, opendirSync, type Stats } from "node:fs";
+import { type Dirent, fstatSync, lstatSync, opendirSync, readdirSync, type Stats } from "node:fs";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import { type Directories, DirectoryChanged, type HeldDirectory, release, within } from "./directory.ts";
 import { OWN_DIRECTORY } from "./own-directory.ts";
@@ -120,15 +120,22 @@ const ENVIRONMENT_MARKS = ["pyvenv.cfg", "bin/activate", "conda-meta"];
 function isVirtualEnvironment(directory: HeldDirectory, children: readonly Dirent[]): boolean {
   const names = new Set(children.map(({ name }) => name));
   const marks = ENVIRONMENT_MARKS.filter(
-    (mark) => children.length === CHUNK || names.has(mark.split("/")[0] ?? ""),
+    (mark) => children.length >= CHUNK || names.has(mark.split("/")[0] ?? ""),
   );
   return marks.some((mark) => lstatSync(within(directory, mark), { throwIfNoEntry: false }) !== undefined);
 }
 
 const CHUNK = 1_024;
+/** Directories of more than so many bytes are read in chunks. Most are smaller, and read faster at once. */
+const LARGE_BYTES = 65_536;
 
 function* chunksOf(directory: HeldDirectory): Generator<readonly Dirent[]> {
-  const listing = opendirSync(`/proc/self/fd/${directory.fd}`, { bufferSize: CHUNK });
+  const path = `/proc/self/fd/${directory.fd}`;
+  if (fstatSync(directory.fd).size <= LARGE_BYTES) {
+    yield readdirSync(path, { withFileTypes: true });
+    return;
+  }
+  const listing = opendirSync(path, { bufferSize: CHUNK });
   try {
     for (let child = listing.readSync(); child !== null; ) {
       const chunk: Dirent[] = [];

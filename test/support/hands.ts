@@ -124,8 +124,13 @@ export function removed(files: Files, entry: FileEntry): Promise<Effect> {
 }
 
 /** What comes of removing a directory with the files that `holding` names. */
-export function removedUnit(files: Files, entry: FileEntry, holding: readonly string[]): Promise<Effect> {
-  return files.removeOne({ entry, reason: "a test", unit: files.unitOf(entry, holding).unit });
+export async function removedUnit(
+  files: Files,
+  entry: FileEntry,
+  holding: readonly string[],
+): Promise<Effect> {
+  const { unit } = await files.unitOf(entry, holding);
+  return files.removeOne({ entry, reason: "a test", unit });
 }
 
 /** A clock that stands still until it is told; sleeping and breathing take no time. */

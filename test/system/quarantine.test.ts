@@ -167,7 +167,7 @@ describe("restoring does not overwrite what comes there at the last moment", () 
     const { files } = handsOn(root, { ownRoot: root });
     put(root, "__pycache__/a.pyc", "old");
     const entry = seen(files, "__pycache__");
-    const { unit } = files.unitOf(entry, ["*.pyc"]);
+    const { unit } = await files.unitOf(entry, ["*.pyc"]);
     await files.removeOne({ entry, unit, reason: "a test", quarantineMs: DAY });
     moment.before[call] = () => {
       if (early) mkdirSync(join(root, "__pycache__"));
@@ -203,7 +203,7 @@ test("whatever the tree: what is moved to quarantine and restored is as it was",
       let moved = 0;
       for (const { entry, rule } of await all(files.find(rules))) {
         if (entry === undefined) continue;
-        const unit = rule.kind === "directories" ? files.unitOf(entry, ["*"]) : undefined;
+        const unit = rule.kind === "directories" ? await files.unitOf(entry, ["*"]) : undefined;
         if (unit?.obstacle !== undefined) continue;
         const effect = await files.removeOne({
           ...{ entry, reason: "a test", quarantineMs: DAY },
