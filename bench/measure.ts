@@ -2,6 +2,10 @@
 export interface Subject {
   readonly what: string;
   readonly act: () => Promise<void>;
+  /** Comes before each `act`, and is not timed. */
+  readonly prepare?: () => Promise<void>;
+  /** Comes after each `act`, and is not timed: what is wrong with what it did. */
+  readonly inspect?: () => Promise<string | undefined>;
   /** At most so many times the yardstick; absent: measured, not judged. */
   readonly bound?: number;
 }
@@ -15,6 +19,8 @@ export interface Measurement {
   /** The median, over all rounds, of its time divided by the yardstick's of the same round; 1 for the yardstick. */
   readonly ratio: number;
   readonly bound: number | undefined;
+  /** What `inspect` found wrong, the last time. */
+  readonly remark?: string;
 }
 
 /**
@@ -28,15 +34,22 @@ export async function compare(
 ): Promise<Measurement[]> {
   const all = [yardstick, ...subjects];
   const samples: number[][] = all.map(() => []);
+  const remarks = new Map<Subject, string>();
   for (let round = 0; round <= rounds; round++) {
-    for (const [index, { act }] of all.entries()) {
+    for (const [index, subject] of all.entries()) {
+      const { act, prepare, inspect } = subject;
+      await prepare?.();
       const startedAt = performance.now();
       await act();
       if (round > 0) samples[index]?.push(performance.now() - startedAt);
+      const remark = await inspect?.();
+      if (remark !== undefined) remarks.set(subject, remark);
     }
   }
   const [unit = []] = samples;
-  return all.map(({ what, bound }, index) => {
+  return all.map((subject, index) => {
+    const { what, bound } = subject;
+    const remark = remarks.get(subject);
     const times = samples[index] ?? [];
     const ratios = times.map((time, round) => time / (unit[round] ?? Number.NaN));
     return {
@@ -45,6 +58,7 @@ export async function compare(
       spreadMs: [quantile(times, 0.25), quantile(times, 0.75)],
       ratio: quantile(ratios, 0.5),
       bound,
+      ...(remark !== undefined && { remark }),
     };
   });
 }

@@ -24,16 +24,16 @@ export function tableOf(measurements: readonly Measurement[]): string {
     "| what | median ms | middle half, ms | ratio | bound | |",
     "|---|---:|---:|---:|---:|---|",
     ...measurements.map((one) => {
-      const { what, medianMs, spreadMs, ratio, bound } = one;
+      const { what, medianMs, spreadMs, ratio, bound, remark } = one;
       const spread = spreadMs.map((ms) => ms.toFixed(0)).join("–");
-      const verdict = bound === undefined ? "" : isBroken(one) ? "**broken**" : "holds";
+      const verdict = remark ?? (bound === undefined ? "" : isBroken(one) ? "**broken**" : "holds");
       return `| ${what} | ${medianMs.toFixed(0)} | ${spread} | ${ratio.toFixed(2)} | ${bound ?? ""} | ${verdict} |`;
     }),
   ].join("\n");
 }
 
-function section({ name, about }: Suite, measurements: readonly Measurement[]): string {
-  return `${name}\n\n${about}\n\n${tableOf(measurements)}\n\n${machine()}`;
+function section({ name, about, notes }: Suite, measurements: readonly Measurement[]): string {
+  return [name, about, tableOf(measurements), ...(notes?.() ?? []), machine()].join("\n\n");
 }
 
 function machine(): string {

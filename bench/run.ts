@@ -1,4 +1,5 @@
 import { cli } from "./cli.ts";
+import { files } from "./files.ts";
 import { isBroken } from "./measure.ts";
 import { tableOf, writeResults } from "./results.ts";
 import type { Suite } from "./suite.ts";
@@ -8,7 +9,7 @@ import type { Suite } from "./suite.ts";
  * broken. Bounds are ratios within one run, so they hold on any machine.
  */
 
-const suites: readonly Suite[] = [cli];
+const suites: readonly Suite[] = [cli, files];
 
 process.exitCode = await main(process.argv.slice(2));
 

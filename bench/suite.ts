@@ -5,6 +5,8 @@ export interface Suite {
   readonly name: string;
   /** What is compared with what, for the results. */
   readonly about: string;
+  /** What else was measured, for the results; asked after `run`. */
+  notes?(): readonly string[];
   /** Cleans up behind itself, also when it throws. */
   run(): Promise<Measurement[]>;
 }

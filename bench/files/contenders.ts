@@ -65,14 +65,19 @@ r ROOT/src/*/*/*.pyc`;
 function fromNpm(scratch: string): Contender[] {
   const globs = ["logs/**/*.log.*", "**/__pycache__", "**/*.pyc"];
   writeFileSync(join(scratch, "package.json"), '{ "private": true, "type": "module" }');
-  const install = spawnSync("npm", ["install", "--no-audit", "--no-fund", "rimraf@6", "del@8"], { cwd: scratch });
+  const install = spawnSync("npm", ["install", "--no-audit", "--no-fund", "rimraf@6", "del@8"], {
+    cwd: scratch,
+  });
   if (install.status !== 0) return missing("rimraf and del (npm)");
   const program = join(scratch, "del.js");
-  writeFileSync(program, `import { deleteAsync } from "del"; await deleteAsync(${JSON.stringify(globs)}, { dot: true });`);
+  writeFileSync(
+    program,
+    `import { deleteAsync } from "del"; await deleteAsync(${JSON.stringify(globs)}, { dot: true });`,
+  );
   return [
     {
       what: "`rimraf --glob`",
-      command: [join(scratch, "node_modules/.bin/rimraf"), ...globs.map((glob) => `--glob=${glob}`).slice(0, 0), "--glob", ...globs],
+      command: [join(scratch, "node_modules/.bin/rimraf"), "--glob", ...globs],
     },
     { what: "`del` with globs", command: [process.execPath, program] },
   ];

@@ -46,7 +46,8 @@ export function makeTree(root: string, size: number): Tree {
   directories("src/p", 2.5, (directory) => {
     mkdirSync(join(root, directory, "__pycache__"));
     for (let index = 0; index < 20; index += 1) put(`${directory}/m${index}.py`);
-    for (let index = 0; index < 16; index += 1) put(`${directory}/__pycache__/m${index}.cpython-311.pyc`, true);
+    for (let index = 0; index < 16; index += 1)
+      put(`${directory}/__pycache__/m${index}.cpython-311.pyc`, true);
     for (let index = 0; index < 8; index += 1) put(`${directory}/left${index}.pyc`, true);
   });
   directories("data/y", 0.25, (directory) => {

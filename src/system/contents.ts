@@ -2,7 +2,6 @@ import { lstatSync } from "node:fs";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { type Directories, DirectoryChanged, release, within } from "./directory.ts";
-import { matcherOf } from "./patterns.ts";
 import { Turns } from "./turns.ts";
 import { childrenOf, entryOf, type FileEntry, isUtf8 } from "./walk.ts";
 
@@ -14,8 +13,8 @@ export interface Contents {
 }
 
 export interface ContentsOptions {
-  /** Globs of the names it may hold. */
-  readonly holding: readonly string[];
+  /** Whether it may hold a name. */
+  readonly isExpected: (name: string) => boolean;
   /** Which pattern preserves a path. */
   readonly guardOf: (path: string) => string | undefined;
   readonly directories: Directories;
@@ -24,8 +23,7 @@ export interface ContentsOptions {
 
 /** What a directory holds. Never rejects: what cannot be looked into is an obstacle. */
 export async function contentsOf(directory: FileEntry, options: ContentsOptions): Promise<Contents> {
-  const { holding, guardOf, directories, clock } = options;
-  const isExpected = matcherOf(holding);
+  const { isExpected, guardOf, directories, clock } = options;
   const turns = new Turns(clock);
   const files: FileEntry[] = [];
   try {

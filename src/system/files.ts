@@ -8,7 +8,7 @@ import { isSame } from "./evidence.ts";
 import { withRealNames } from "./linked-names.ts";
 import type { Manifest } from "./manifest.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
-import { preserverOf } from "./patterns.ts";
+import { type Matcher, matcherOf, preserverOf } from "./patterns.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { type Quarantined, quarantined } from "./quarantined.ts";
 import type { Quota } from "./quota.ts";
@@ -48,6 +48,8 @@ export class Files {
   readonly #preserve: readonly string[];
   readonly #preserver: (path: string) => string | undefined;
   readonly #removal: Removal;
+  /** Of each rule, the names that its directories may hold. */
+  readonly #expected = new WeakMap<readonly string[], Matcher>();
   #openFiles: OpenFiles | undefined;
 
   constructor(options: FilesOptions) {
@@ -110,9 +112,11 @@ export class Files {
 
   /** What a directory holds; `holding` are the globs of the names it may hold. */
   contentsOf(directory: FileEntry, holding: readonly string[]): Promise<Contents> {
+    const isExpected = this.#expected.get(holding) ?? matcherOf(holding);
+    this.#expected.set(holding, isExpected);
     const { clock } = this.#options;
     return contentsOf(directory, {
-      holding,
+      isExpected,
       guardOf: this.#preserver,
       directories: this.#directories,
       clock,
@@ -148,7 +152,7 @@ export class Files {
   /** The same for a directory in quarantine, where nothing is preserved and any file is expected. */
   async quarantinedUnitOf(directory: FileEntry): Promise<Contents & { readonly unit: Unit }> {
     const { clock } = this.#options;
-    const rule = { holding: ["*"], guardOf: () => undefined, directories: this.#directories, clock };
+    const rule = { isExpected: () => true, guardOf: () => undefined, directories: this.#directories, clock };
     const look = () => contentsOf(directory, rule);
     const contents = await look();
     return { ...contents, unit: { files: contents.files, look } };

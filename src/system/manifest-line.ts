@@ -37,10 +37,8 @@ export type ManifestFacts = Pick<ManifestLine, "at" | "job" | "host" | "reason" 
 
 export function lineOf(entry: FileEntry, { at, job, host, reason, quarantine }: ManifestFacts): ManifestLine {
   const { kind, path, sizeBytes, modifiedAtMs, inode } = entry;
-  return {
-    ...{ at, job, host, kind, path, sizeBytes, modifiedAtMs, inode, reason },
-    ...(quarantine !== undefined && { quarantine }),
-  };
+  const line = { at, job, host, kind, path, sizeBytes, modifiedAtMs, inode, reason };
+  return quarantine === undefined ? line : { ...line, quarantine };
 }
 
 export function renderLines(lines: readonly ManifestLine[]): string {

@@ -2,6 +2,7 @@ import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
 import { formatDuration } from "../config/duration.ts";
 import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
+import { batchesOf } from "./batches.ts";
 import type { Clock } from "./clock.ts";
 import type { Contents } from "./contents.ts";
 import { type Directories, DirectoryChanged } from "./directory.ts";
@@ -97,7 +98,8 @@ export class Removal {
     if (mode === "plan") return { condemned, lines: [] };
     if (quarantineMs === undefined) {
       const entries = unit === undefined ? [entry] : [...unit.files, entry];
-      return { condemned, lines: entries.map((one) => lineOf(one, manifest.facts(reason))) };
+      const facts = manifest.facts(reason);
+      return { condemned, lines: entries.map((one) => lineOf(one, facts)) };
     }
     try {
       const moveTo = quarantine.nameFor(entry, quarantineMs);
@@ -187,18 +189,4 @@ async function obstacleTo({ files, look }: Unit): Promise<string | undefined> {
   if (now.obstacle !== undefined) return now.obstacle;
   const news = firstNews(files, now.files);
   return news && `${news.path} in it is no longer what was looked at`;
-}
-
-async function* batchesOf<One>(
-  source: Iterable<One> | AsyncIterable<One>,
-  size: number,
-): AsyncGenerator<One[]> {
-  let batch: One[] = [];
-  for await (const one of source) {
-    batch.push(one);
-    if (batch.length < size) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
 }

@@ -10,11 +10,11 @@ const SHORT = 2;
 
 describe("beside an attacker who", () => {
   test.each([
-    { does: "swaps the directory for a link", attack: directorySwap },
-    { does: "swaps the directory above for a link", attack: parentSwap },
-    { does: "swaps the files for links", attack: fileSwap },
+    { does: "swaps the directory for a link", attack: directorySwap.run },
+    { does: "swaps the directory above for a link", attack: parentSwap.run },
+    { does: "swaps the files for links", attack: fileSwap.run },
   ])("$does, nothing outside is harmed", async ({ attack }) => {
-    const { runs, swaps, noticed, harmed } = await attack.run({ seconds: SHORT });
+    const { runs, swaps, noticed, harmed } = await attack({ seconds: SHORT });
     expect(harmed).toBe(0);
     expect([runs > 0, swaps > 100, noticed > 0]).toEqual([true, true, true]); // the race was really hit
   });
@@ -34,10 +34,10 @@ describe("beside an attacker who", () => {
 
 describe("the attack bites: who removes by path, beside an attacker who", () => {
   test.each([
-    { does: "swaps the directory for a link", attack: directorySwap },
-    { does: "swaps the directory above for a link", attack: parentSwap },
+    { does: "swaps the directory for a link", attack: directorySwap.run },
+    { does: "swaps the directory above for a link", attack: parentSwap.run },
   ])("$does, harms what is outside", async ({ attack }) => {
-    const { harmed } = await attack.run({ seconds: SHORT, how: "by path" });
+    const { harmed } = await attack({ seconds: SHORT, how: "by path" });
     expect(harmed).toBeGreaterThan(0);
   });
 });

@@ -1,0 +1,31 @@
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { expect, test } from "vitest";
+import { makeApp } from "../support/app.ts";
+
+/* Locks of jobs are renewed by timers: whoever holds the event loop for long loses them. `bench/results.md` has figures. */
+
+const FILES = 10_000;
+/** Far more than there should be, as tests share the machine; far less than it takes to remove so many files. */
+const MOST_MS = 150;
+
+test.each([
+  { what: "files", config: 'files: "tmp/**"' },
+  { what: "a directory as a unit", config: 'directories: tmp/many, holding: ["*"]' },
+  { what: "nothing of it", config: 'files: "tmp/**/*.none"' },
+])(
+  `cleaning up a directory of ${FILES} ($what) leaves the event loop its turns`,
+  async ({ what, config }) => {
+    const app = await makeApp(`temp: [{ ${config} }]`);
+    mkdirSync(join(app.root, "tmp/many"), { recursive: true });
+    execFileSync("sh", ["-c", `seq ${FILES} | xargs touch`], { cwd: join(app.root, "tmp/many") });
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    const { report } = await app.run("clean-temp-files");
+    delay.disable();
+    expect(report.totals.done).toBe(what === "files" ? FILES : what === "nothing of it" ? 0 : 1);
+    expect(delay.max / 1e6).toBeLessThan(MOST_MS);
+  },
+);
