@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { PruneRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
 import { SafeShutdownError } from "../src/errors.ts";
-import type { KeepReason } from "../src/system/keyspace.ts";
+import type { KeepReason } from "../src/system/prune-pass.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
 export const pruneRedis = defineJob({
@@ -15,10 +15,12 @@ export const pruneRedis = defineJob({
     let away: SafeShutdownError | undefined;
     for (const rule of config.redis.prune) away = (await pruneIfThere(rule, context)) ?? away;
     if (away === undefined) return;
-    if (report.isEmpty) throw away;
+    if (report.isEmpty && away.code === "redis-unreachable") throw away;
     report.incomplete(away.message);
   },
 });
+
+const TOLD: readonly string[] = ["redis-unreachable", "partial"];
 
 /** A server that is away keeps nobody from pruning another one: answers the error. */
 async function pruneIfThere(rule: PruneRule, context: JobContext): Promise<SafeShutdownError | undefined> {
@@ -26,7 +28,7 @@ async function pruneIfThere(rule: PruneRule, context: JobContext): Promise<SafeS
     await prune(rule, context);
     return undefined;
   } catch (error) {
-    if (error instanceof SafeShutdownError && error.code === "redis-unreachable") return error;
+    if (error instanceof SafeShutdownError && TOLD.includes(error.code)) return error;
     throw error;
   }
 }
@@ -59,6 +61,12 @@ function whyKept(why: KeepReason, limit: string): string {
       return "given a TTL before, which they may live out";
     case "queue":
       return "that are lists or streams, which may be queues";
+    case "unready":
+      return "of Celery tasks that have not ended";
+    case "group":
+      return "of Celery groups and chords that are not complete";
+    case "moving":
+      return "on their way to another server of the Cluster";
     case "protected":
       return "of the broker or the queue";
     case "limit":

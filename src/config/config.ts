@@ -22,15 +22,23 @@ interface LockRule {
   readonly sharePercent: number;
 }
 
-/** One way to prove a key's age. `ttl`: initial TTL minus remaining; `json`: a time inside the value. */
+/** One way to prove a key's age. See src/system/age-script.ts. */
 export type AgeRung =
   | { readonly kind: "ttl"; readonly initialMs: number }
   | { readonly kind: "idle" }
-  | { readonly kind: "json"; readonly path: readonly string[] };
+  | { readonly kind: "json"; readonly path: readonly string[] }
+  | { readonly kind: "value"; readonly format: "epoch" | "iso" }
+  /** Counted from 1, between colons. */
+  | { readonly kind: "keyPart"; readonly index: number }
+  | { readonly kind: "field"; readonly name: string }
+  | { readonly kind: "score" }
+  | { readonly kind: "lastId" };
 
 export interface PruneRule {
   /** A Redis glob. */
   readonly keys: string;
+  /** Only keys of this type; `undefined`: all but lists and streams. */
+  readonly type: "string" | "hash" | "set" | "zset" | "list" | "stream" | undefined;
   readonly url: string;
   readonly db: number;
   readonly olderThanMs: number;
@@ -84,6 +92,7 @@ export interface Config {
   readonly redis: {
     readonly url: string;
     readonly latencyBudgetMs: number;
+    readonly maxKeysPerSecond: number | undefined;
     readonly brokerQueues: readonly string[];
     readonly prune: readonly PruneRule[];
   };

@@ -6,10 +6,11 @@ import { describeValue, type Finding, formatPath, toProblem, valueAt } from "./c
 import { findConfig } from "./discover.ts";
 import { type EffectiveSetting, effectiveSettings } from "./origins.ts";
 import { findingsOf } from "./problems.ts";
+import { REDIS_URL_IN_WORDS } from "./redis-schema.ts";
 import { redisUrlFault } from "./redis-url.ts";
 import { resolveConfig } from "./resolve.ts";
 import { scheduleFindings } from "./schedule-checks.ts";
-import { configFileSchema, configParts, NAME, NAME_IN_WORDS, REDIS_URL_IN_WORDS } from "./schema.ts";
+import { configFileSchema, configParts, NAME, NAME_IN_WORDS } from "./schema.ts";
 import { type FoundSetting, lookUpSetting } from "./settings.ts";
 import { readSource } from "./source.ts";
 import { entriesAt } from "./unchecked.ts";

@@ -39,6 +39,21 @@ export function protectedKeysOf(config: {
   };
 }
 
+/** Of the protected keys those that a glob can match at all, for a script that checks every key again. */
+export function guardFor(
+  keys: string,
+  guard: ProtectedKeys,
+): Record<"prefixes" | "suffixes" | "parts" | "exact", string[]> {
+  const overlaps = (before: string, text: string, after: string) =>
+    redisGlobsOverlap(keys, `${before}${escapeGlob(text)}${after}`);
+  return {
+    prefixes: guard.prefixes.filter((one) => overlaps("", one, "*")),
+    suffixes: [...guard.suffixes, ...guard.anywhere.suffixes].filter((one) => overlaps("*", one, "")),
+    parts: guard.anywhere.parts.filter((one) => overlaps("*", one, "*")),
+    exact: guard.exact.filter((one) => matchesRedisGlob(keys, one)),
+  };
+}
+
 /** Which protected keys the glob of a prune rule could match, as a glob to show; `undefined`: none. */
 export function protectedMatch(keys: string, guard: ProtectedKeys): string | undefined {
   const name = guard.exact.find((one) => matchesRedisGlob(keys, one));

@@ -46,3 +46,6 @@ export const share = z
     encode: (percent) => `${percent}%`,
   })
   .meta({ description: "A share of the candidates of a rule: 50%.", examples: ["50%", "100%"] });
+
+/** The share of one rule. */
+export const ownShare = share.optional().meta({ description: "Instead of limits.share, for this rule." });

@@ -21,7 +21,7 @@ type Written<List extends readonly unknown[]> = List[number];
 /** The config as the code works with it, from a file that was checked. */
 export function resolveConfig(written: ConfigFile, around: Surroundings): Config {
   const url = around.redisUrl ?? written.redis.url;
-  const { latencyBudget, brokerQueues, prune } = written.redis;
+  const { latencyBudget, maxKeysPerSecond, brokerQueues, prune } = written.redis;
   const { files, keys, bytes, share } = written.limits;
   const policy = {
     app: written.app,
@@ -34,6 +34,7 @@ export function resolveConfig(written: ConfigFile, around: Surroundings): Config
     redis: {
       url,
       latencyBudgetMs: latencyBudget,
+      maxKeysPerSecond,
       brokerQueues,
       prune: prune.map((rule, index) => pruneRuleOf(rule, url, () => around.settingMs(index), share)),
     },
@@ -76,6 +77,7 @@ function pruneRuleOf(
   const url = written.url ?? appUrl;
   return {
     keys: written.keys,
+    type: written.type,
     url,
     db: written.db ?? databaseOf(url),
     olderThanMs: typeof written.olderThan === "number" ? written.olderThan : settingMs(),
@@ -86,10 +88,12 @@ function pruneRuleOf(
 }
 
 function ageRungOf(written: Written<Written<ConfigFile["redis"]["prune"]>["age"]>): AgeRung {
-  if (written === "idle") return { kind: "idle" };
-  return "ttl" in written
-    ? { kind: "ttl", initialMs: written.ttl }
-    : { kind: "json", path: written.json.split(".") };
+  if (typeof written === "string") return { kind: written };
+  if ("ttl" in written) return { kind: "ttl", initialMs: written.ttl };
+  if ("json" in written) return { kind: "json", path: written.json.split(".") };
+  if ("value" in written) return { kind: "value", format: written.value };
+  if ("keyPart" in written) return { kind: "keyPart", index: written.keyPart };
+  return { kind: "field", name: written.field };
 }
 
 function tempRuleOf(written: Written<ConfigFile["temp"]>, share: number): TempRule {

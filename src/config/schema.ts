@@ -1,13 +1,12 @@
 import { z } from "zod";
-import { DURATION, duration, share, size } from "./quantities.ts";
-import { redisUrlFault } from "./redis-url.ts";
+import { duration, ownShare, share, size } from "./quantities.ts";
+import { durationOrSetting, redis, redisUrl, setting } from "./redis-schema.ts";
 
 /*
  * The config file, as it is written. Every default stands here and nowhere else; `resolve.ts` turns the
  * parsed file into the `Config` that the code works with.
  */
 
-const ownShare = share.optional().meta({ description: "Instead of limits.share, for this rule." });
 
 /** Names go into Redis keys and job ids, where `:` `{` `}` have a meaning of their own. */
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
@@ -42,32 +41,6 @@ function isInsideRoot(path: string): boolean {
   return !path.startsWith("/") && !path.includes("\0") && !path.split("/").includes("..");
 }
 
-/** What a Redis URL is, for a message that says what was expected. */
-export const REDIS_URL_IN_WORDS =
-  "a URL such as redis://127.0.0.1:6379/0, rediss://host:6380/0 or redis+unix:///path.sock?db=0";
-const redisUrl = z
-  .string()
-  .refine((text) => redisUrlFault(text) === undefined, { error: `expected ${REDIS_URL_IN_WORDS}` });
-
-const pointer = z.string().regex(/^[^#]+#\/.+$/, {
-  error: "expected a file and a JSON pointer, such as config/config.json#/FETCH_INTERVAL_SECONDS",
-});
-const setting = z
-  .strictObject({
-    setting: z
-      .union([pointer, z.array(pointer).min(1)], {
-        error: "expected a file#/json/pointer, or a list of them",
-      })
-      .meta({ description: "Where to look: file#/json/pointer, the first one found wins." }),
-    unit: z.enum(["ms", "s", "m", "h", "d"]).meta({ description: "The unit of the number found there." }),
-    default: duration.meta({ description: "Used when no setting is found." }),
-    times: z.number().positive().default(1).meta({ description: "The value is multiplied by this." }),
-  })
-  .meta({ description: "A duration taken from the application's own config." });
-const durationOrSetting = z.union([duration, setting], {
-  error: `${DURATION}, or a mapping with setting, unit and default`,
-});
-
 const service = z.strictObject({
   name: name.meta({ description: "How reports name it." }),
   pidFiles: globs.meta({ description: "Globs; a pid file belongs to the first entry that claims it." }),
@@ -92,38 +65,6 @@ const lockRule = z.strictObject({
   olderThan: duration.prefault("5m").meta({ description: "A younger lock is kept, whoever holds it." }),
   quarantine,
   share: ownShare,
-});
-
-const ageRung = z.union(
-  [
-    z.literal("idle").meta({ description: "Time since the key was last used, where that can be trusted." }),
-    z.strictObject({ ttl: duration }).meta({ description: "This initial TTL minus what remains of it." }),
-    z.strictObject({ json: z.string().min(1) }).meta({ description: "An ISO 8601 time in a JSON value." }),
-  ],
-  { error: "expected idle, { ttl: 24h } or { json: date_done }" },
-);
-
-const pruneRule = z.strictObject({
-  keys: z.string().min(1).meta({ description: "A Redis glob." }),
-  olderThan: durationOrSetting,
-  age: z.array(ageRung).min(1).meta({ description: "How to tell a key's age, best first." }),
-  withoutTtl: z.enum(["keep", "expire"]).default("keep").meta({
-    description: "A key with no TTL and no provable age: keep it, or give it a TTL of olderThan.",
-  }),
-  url: redisUrl.optional().meta({ description: "Another server than redis.url." }),
-  db: z.int().min(0).optional().meta({ description: "Another database than the URL's." }),
-  share: ownShare,
-});
-
-const redis = z.strictObject({
-  url: redisUrl.default("redis://127.0.0.1:6379/0").meta({
-    description: "The application's Redis: pruned, and the queue's home unless queue.url names another.",
-  }),
-  latencyBudget: duration.prefault("2ms").meta({ description: "How long one script call may hold Redis." }),
-  brokerQueues: z.array(z.string().min(1)).default(["celery"]).meta({
-    description: "The broker's queue lists: no prune rule may match them.",
-  }),
-  prune: z.array(pruneRule).default([]),
 });
 
 const tempFiles = z.strictObject({

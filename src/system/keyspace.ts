@@ -1,68 +1,51 @@
 import type { Redis } from "ioredis";
 import type { PruneRule } from "../config/config.ts";
-import type { ProtectedKeys } from "../config/protected-keys.ts";
-import { messageOf, SafeShutdownError } from "../errors.ts";
+import { guardFor, type ProtectedKeys } from "../config/protected-keys.ts";
+import { parseRedisUrl } from "../config/redis-url.ts";
+import { SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
-import { Allowance } from "./allowance.ts";
+import type { Clock } from "./clock.ts";
 import { inParallel } from "./in-parallel.ts";
-import { PRUNE_PAGE } from "./prune-script.ts";
+import { KeyRoom } from "./key-room.ts";
+import { type PrunePage, pass } from "./prune-pass.ts";
 import type { Quota } from "./quota.ts";
 import { type RedisClient, serversOf } from "./redis-client.ts";
-import { connectRedis, isConnectionLoss } from "./redis-connection.ts";
-
-/** Why a key that a rule matches was kept. */
-export type KeepReason = "young" | "used" | "unproved" | "given" | "queue" | "protected" | "limit";
-
-/** What one script call did; counts of keys. */
-export interface PrunePage {
-  readonly matched: number;
-  readonly removed: number;
-  /** Memory of the removed keys, as MEMORY USAGE measures it. */
-  readonly bytes: number;
-  /** Keys with no TTL and no provable age that were given a TTL. */
-  readonly givenTtl: number;
-  readonly kept: ReadonlyMap<KeepReason, number>;
-}
-
-export interface ServerState {
-  readonly usedMemoryBytes: number;
-  readonly maxMemoryPolicy: string;
-  readonly uptimeSeconds: number;
-  readonly version: string;
-}
+import { addressOf, connectRedis } from "./redis-connection.ts";
+import { answerOf, isFailover, lossOf, type ServerState, stateOfServer } from "./redis-server.ts";
+import { steadily } from "./steadily.ts";
+import { topologyOf } from "./topology.ts";
 
 export interface KeyspaceOptions {
   readonly mode: Mode;
   /** How long one script call may hold Redis. */
   readonly latencyBudgetMs: number;
+  /** How many matching keys of a server may be looked at in a second; `undefined`: any number. */
+  readonly maxKeysPerSecond: number | undefined;
   readonly protectedKeys: ProtectedKeys;
-  /** How many keys may be removed. */
-  readonly limit: number;
-  /** How many bytes, and how many of a rule's keys. */
   readonly quota: Quota;
+  readonly clock: Clock;
   readonly signal: AbortSignal;
 }
 
-/** A bound on the pages of one call, should the server's clock stand still inside a script. */
+/** A bound on the scans of one call, should the server's clock stand still inside a script. */
 const MAX_SCANS = 50;
-/** What one page may remove at most, so that servers which are pruned at once can share the limit. */
-const MOST_PER_PAGE = 20_000;
+/** How long a Sentinel or a Cluster may take to have another master. */
+const FAILOVER_MS = 20_000;
+const RETRY_MS = 250;
 
 /** The hands that look at and prune Redis. Removals happen in the server, page by page, see `PRUNE_PAGE`. */
 export class Keyspace {
   readonly #options: KeyspaceOptions;
   readonly #connections = new Map<string, Promise<RedisClient>>();
-  #room: Allowance;
   /** The outcome of a removed key: `planned` in a plan. */
   readonly removal: "done" | "planned";
 
   constructor(options: KeyspaceOptions) {
     this.#options = options;
-    this.#room = new Allowance(options.limit);
     this.removal = options.mode === "plan" ? "planned" : "done";
   }
 
-  /** Memory, policy, age and version of a server; of a Cluster the memory of all masters. Throws `redis-unreachable`. */
+  /** What a server says of itself; of a Cluster the memory of all masters. Throws `redis-unreachable`. */
   async stateOf(url: string): Promise<ServerState> {
     const states = await Promise.all(serversOf(await this.#connect(url)).map(stateOfServer));
     const [first] = states;
@@ -73,38 +56,39 @@ export class Keyspace {
     };
   }
 
-  /**
-   * Prunes by one rule, on every master of a Cluster at once, and yields what each script call did. Between calls
-   * others get their turn. Throws `redis-unreachable`; `refused` when the limit on keys is reached; when aborted.
-   */
-  async *prune(rule: PruneRule): AsyncGenerator<PrunePage> {
-    const redis = await this.#connect(rule.url, rule.db);
-    yield* inParallel(serversOf(redis).map((server) => this.#pruneServer(server, rule)));
+  /** How many keys there are where the rule looks, matching or not. Throws `redis-unreachable`. */
+  async size({ url, db }: PruneRule): Promise<number> {
+    const servers = serversOf(await this.#connect(url, db));
+    const sizes = await Promise.all(servers.map((server) => answerOf(server, server.dbsize())));
+    return sizes.reduce((sum, size) => sum + size, 0);
   }
 
-  async *#pruneServer(server: Redis, rule: PruneRule): AsyncGenerator<PrunePage> {
-    const { mode, latencyBudgetMs, protectedKeys, quota, signal } = this.#options;
-    const { maxMemoryPolicy, uptimeSeconds } = await stateOfServer(server);
-    const intent = JSON.stringify({
-      mode,
-      keys: rule.keys,
-      olderThanMs: rule.olderThanMs,
-      age: rule.age,
-      withoutTtl: rule.withoutTtl,
-      protected: protectedKeys,
-      budgetMicros: latencyBudgetMs * 1_000,
-      maxScans: MAX_SCANS,
-      trustIdle: !maxMemoryPolicy.includes("lfu"),
-      uptimeSeconds,
+  /**
+   * Prunes by one rule, on every master of a Cluster at once, and yields what was done. Between script calls others
+   * get their turn. Gets over a failover and a reshard, see `steadily`. Throws `redis-unreachable`; `partial` when
+   * it had no rest to finish; `refused` when a limit is reached; when aborted.
+   */
+  async *prune(rule: PruneRule): AsyncGenerator<PrunePage> {
+    const room = new KeyRoom(this.#options.quota, rule);
+    const { kind } = parseRedisUrl(rule.url);
+    if (kind === "single" || kind === "socket") {
+      yield* this.#pruneServers(await this.#connect(rule.url, rule.db), rule, room);
+      return;
+    }
+    let isFirst = true;
+    yield* steadily({
+      mode: this.#options.mode,
+      room,
+      open: async () => {
+        const redis = await (isFirst ? this.#connect(rule.url, rule.db) : this.#reconnect(rule));
+        isFirst = false;
+        return {
+          topology: () => topologyOf(serversOf(redis), kind === "cluster"),
+          pages: () => this.#pruneServers(redis, rule, room),
+        };
+      },
+      isFailover: (error) => !this.#options.signal.aborted && isFailover(error),
     });
-    let cursor = "0";
-    do {
-      signal.throwIfAborted();
-      const answer = await this.#page(server, cursor, intent, rule);
-      cursor = answer.cursor;
-      yield answer.page;
-      if (answer.page.kept.has("limit")) throw quota.refusal(1, rule);
-    } while (cursor !== "0");
   }
 
   /** Closes all connections. */
@@ -116,28 +100,44 @@ export class Keyspace {
     this.#connections.clear();
   }
 
-  /** Servers that are pruned at once may pass a limit on bytes, or on a share, by what one page removes. */
-  async #page(
-    server: Redis,
-    cursor: string,
-    intent: string,
-    rule: PruneRule,
-  ): Promise<{ cursor: string; page: PrunePage }> {
-    const { quota } = this.#options;
-    const room = await this.#room.borrow(MOST_PER_PAGE);
-    let removed = 0;
-    try {
-      const { amount, bytes } = quota.roomFor(rule);
-      const rooms = [Math.min(room, amount), Math.min(bytes, Number.MAX_SAFE_INTEGER)];
-      const answer = parsePage(
-        await answerOf(server, server.call("EVAL", PRUNE_PAGE, 0, cursor, intent, ...rooms)),
+  #pruneServers(redis: RedisClient, rule: PruneRule, room: KeyRoom): AsyncGenerator<PrunePage> {
+    return inParallel(serversOf(redis).map((server) => this.#pruneServer(server, rule, room)));
+  }
+
+  async *#pruneServer(server: Redis, rule: PruneRule, room: KeyRoom): AsyncGenerator<PrunePage> {
+    const { mode, latencyBudgetMs, protectedKeys, ...options } = this.#options;
+    const { uptimeSeconds, hasTrueIdleTimes, isClusterNode } = await stateOfServer(server);
+    if (isClusterNode && parseRedisUrl(rule.url).kind !== "cluster") {
+      const where = `Redis at ${addressOf(rule.url)}`;
+      throw new SafeShutdownError(
+        "partial",
+        `${where} is a node of a Cluster: write redis+cluster:// for all of it`,
       );
-      removed = answer.page.removed;
-      quota.looked(rule, answer.page.matched);
-      quota.count(removed, answer.page.bytes, rule);
-      return answer;
-    } finally {
-      this.#room.settle(room, removed);
+    }
+    const intent = {
+      mode,
+      keys: rule.keys,
+      type: rule.type,
+      olderThanMs: rule.olderThanMs,
+      age: rule.age,
+      withoutTtl: rule.withoutTtl,
+      protected: guardFor(rule.keys, protectedKeys),
+      budgetMicros: latencyBudgetMs * 1_000,
+      maxScans: MAX_SCANS,
+      trustIdle: hasTrueIdleTimes,
+      uptimeSeconds,
+      isCelery: /celery-task|chord-unlock/.test(rule.keys),
+      readsValues: rule.age.some(({ kind }) => READING.includes(kind)),
+      oneByOne: isClusterNode,
+    };
+    try {
+      for await (const page of pass(server, { ...options, intent, room })) {
+        yield page;
+        if (page.kept.has("limit")) throw room.refusal();
+      }
+    } catch (error) {
+      const isLost = server.status !== "ready" && !options.signal.aborted;
+      throw isLost && !(error instanceof SafeShutdownError) ? lossOf(error) : error;
     }
   }
 
@@ -152,41 +152,25 @@ export class Keyspace {
     await Promise.allSettled(serversOf(redis).map((server) => server.call("CLIENT", "NO-TOUCH", "ON")));
     return redis;
   }
-}
 
-async function stateOfServer(server: Redis): Promise<ServerState> {
-  const info = await answerOf(server, server.info());
-  const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
-  return {
-    usedMemoryBytes: Number(field("used_memory")),
-    maxMemoryPolicy: field("maxmemory_policy"),
-    uptimeSeconds: Number(field("uptime_in_seconds")),
-    version: field("redis_version"),
-  };
-}
-
-/** An answer of a server that was there before. Throws `redis-unreachable` when it is not any more. */
-async function answerOf<T>(redis: Redis, asked: Promise<T>): Promise<T> {
-  try {
-    return await asked;
-  } catch (error) {
-    if (redis.status === "ready" && !isConnectionLoss(error)) throw error;
-    throw new SafeShutdownError("redis-unreachable", `Redis was lost: ${messageOf(error)}`, { cause: error });
+  /** A new connection in the place of one that was lost; waits for a failover to be over. */
+  async #reconnect({ url, db }: PruneRule): Promise<RedisClient> {
+    const { clock, signal } = this.#options;
+    const deadlineMs = clock.elapsed() + FAILOVER_MS;
+    for (;;) {
+      const [old] = await Promise.allSettled([this.#connections.get(`${url} ${db}`)]);
+      if (old.status === "fulfilled") old.value?.disconnect();
+      this.#connections.delete(`${url} ${db}`);
+      signal.throwIfAborted();
+      try {
+        return await this.#connect(url, db);
+      } catch (error) {
+        if (clock.elapsed() > deadlineMs) throw error;
+        await clock.sleep(RETRY_MS, signal);
+      }
+    }
   }
 }
 
-function parsePage(answer: unknown): { cursor: string; page: PrunePage } {
-  const [cursor, , matched, removed, bytes, givenTtl, ...pairs] = answer as [string, ...number[]];
-  const kept = new Map<KeepReason, number>();
-  for (let i = 0; i < pairs.length; i += 2) kept.set(String(pairs[i]) as KeepReason, Number(pairs[i + 1]));
-  return {
-    cursor: String(cursor),
-    page: {
-      matched: Number(matched),
-      removed: Number(removed),
-      bytes: Number(bytes),
-      givenTtl: Number(givenTtl),
-      kept,
-    },
-  };
-}
+/** The rungs that read something of unknown size. */
+const READING: readonly string[] = ["json", "value", "field", "score", "lastId"];

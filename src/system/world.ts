@@ -72,9 +72,10 @@ function makeWorld(options: WorldOptions, presumed: Presumed): World {
   const redis = new Keyspace({
     mode,
     latencyBudgetMs: config.redis.latencyBudgetMs,
+    maxKeysPerSecond: config.redis.maxKeysPerSecond,
     protectedKeys: protectedKeysOf(config),
-    limit: limits.keys,
     quota: ofKeys,
+    clock,
     signal,
   });
   return {

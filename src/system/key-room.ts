@@ -1,0 +1,57 @@
+import type { PruneRule } from "../config/config.ts";
+import type { SafeShutdownError } from "../errors.ts";
+import type { PrunePage } from "./prune-pass.ts";
+import type { Quota } from "./quota.ts";
+
+/** What one page may remove at most, so that servers which are pruned at once can share what is left. */
+const MOST_PER_PAGE = 20_000;
+
+/** What may still be removed by a rule, shared by the passes over several servers. */
+export class KeyRoom {
+  readonly #quota: Quota;
+  readonly #rule: PruneRule;
+  #lent = 0;
+  #waiting: (() => void)[] = [];
+
+  constructor(quota: Quota, rule: PruneRule) {
+    this.#quota = quota;
+    this.#rule = rule;
+  }
+
+  /** How many keys, to be settled, and how many bytes: 0 only when nothing is left and nothing can come back. */
+  async borrow(): Promise<{ readonly keys: number; readonly bytes: number | undefined }> {
+    for (;;) {
+      const { amount, bytes } = this.#quota.roomFor(this.#rule);
+      const isBounded = Number.isFinite(bytes);
+      const keys = Math.max(0, Math.min(amount - this.#lent, MOST_PER_PAGE));
+      if (this.#lent === 0 || (keys > 0 && !isBounded)) {
+        this.#lent += keys;
+        return { keys, bytes: isBounded ? bytes : undefined };
+      }
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    }
+  }
+
+  /** What became of what was borrowed; without a page nothing is known of it, and nothing counted. */
+  settle(borrowed: number, page: PrunePage | undefined): void {
+    this.#lent -= borrowed;
+    if (page !== undefined) {
+      this.#quota.looked(this.#rule, page.matched);
+      this.#quota.count(page.removed, page.bytes, this.#rule);
+    }
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  /** Counts back what a pass that is repeated had counted. */
+  forget({ matched, removed, bytes }: Pick<PrunePage, "matched" | "removed" | "bytes">): void {
+    this.#quota.looked(this.#rule, -matched);
+    this.#quota.count(-removed, -bytes, this.#rule);
+  }
+
+  /** Which limit is reached. */
+  refusal(): SafeShutdownError {
+    return this.#quota.refusal(1, this.#rule);
+  }
+}

@@ -1,0 +1,51 @@
+import type { Redis } from "ioredis";
+import { messageOf, SafeShutdownError } from "../errors.ts";
+import { isConnectionLoss } from "./redis-connection.ts";
+
+/** What a server says of itself. */
+export interface ServerState {
+  readonly usedMemoryBytes: number;
+  readonly maxMemoryPolicy: string;
+  readonly uptimeSeconds: number;
+  readonly version: string;
+  /** One of the nodes of a Cluster. */
+  readonly isClusterNode: boolean;
+  /** Idle times are none under an LFU policy, nor after it: and a policy may have been changed since the start. */
+  readonly hasTrueIdleTimes: boolean;
+}
+
+export async function stateOfServer(server: Redis): Promise<ServerState> {
+  const info = await answerOf(server, server.info("all"));
+  const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
+  const maxMemoryPolicy = field("maxmemory_policy");
+  const wasConfigured = /^cmdstat_config(\|set)?:/m.test(info); // before Redis 7 any use of CONFIG counts
+  return {
+    usedMemoryBytes: Number(field("used_memory")),
+    maxMemoryPolicy,
+    uptimeSeconds: Number(field("uptime_in_seconds")),
+    version: field("redis_version"),
+    isClusterNode: field("cluster_enabled") === "1",
+    hasTrueIdleTimes: !maxMemoryPolicy.includes("lfu") && !wasConfigured,
+  };
+}
+
+/** An answer of a server that was there before. Throws `redis-unreachable` when it is not any more. */
+export async function answerOf<T>(server: Redis, asked: Promise<T>): Promise<T> {
+  try {
+    return await asked;
+  } catch (error) {
+    throw server.status === "ready" && !isConnectionLoss(error) ? error : lossOf(error);
+  }
+}
+
+export function lossOf(error: unknown): SafeShutdownError {
+  return new SafeShutdownError("redis-unreachable", `Redis was lost: ${messageOf(error)}`, { cause: error });
+}
+
+/** What a master says that is none any more, or not yet. */
+const FAILING_OVER = /^(READONLY|CLUSTERDOWN|MASTERDOWN|LOADING)/;
+
+/** Whether another server may soon be in the place of one that answered so. */
+export function isFailover(error: unknown): boolean {
+  return isConnectionLoss(error) || FAILING_OVER.test(messageOf(error));
+}
