@@ -75,10 +75,10 @@ export class Keyspace {
       yield* this.#pruneServers(await this.#connect(rule.url, rule.db), rule, room);
       return;
     }
+    const { mode, clock, signal } = this.#options;
     let isFirst = true;
     yield* steadily({
-      mode: this.#options.mode,
-      room,
+      ...{ mode, room, clock, signal },
       open: async () => {
         const redis = await (isFirst ? this.#connect(rule.url, rule.db) : this.#reconnect(rule));
         isFirst = false;
@@ -87,7 +87,7 @@ export class Keyspace {
           pages: () => this.#pruneServers(redis, rule, room),
         };
       },
-      isFailover: (error) => !this.#options.signal.aborted && isFailover(error),
+      isFailover: (error) => !signal.aborted && isFailover(error),
     });
   }
 

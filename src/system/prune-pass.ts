@@ -60,10 +60,12 @@ export async function* pass(server: Redis, options: PassOptions): AsyncGenerator
     signal.throwIfAborted();
     const { keys: amount, bytes } = await room.borrow();
     const askedAtMs = clock.elapsed();
+    let roundTripMs = 0;
     let page: PrunePage | undefined;
     try {
       const rule = JSON.stringify({ ...intent, removedBefore });
       const answer = await call(server, [cursor, rule, amount, bytes ?? "", ...left]);
+      roundTripMs = clock.elapsed() - askedAtMs;
       cursor = answer.cursor;
       left = answer.left;
       const behind = cursor === "done" ? keys : Math.floor(keys * shareBehind(cursor, keys));
@@ -75,8 +77,9 @@ export async function* pass(server: Redis, options: PassOptions): AsyncGenerator
     scanned += page.scanned;
     yield page;
     if (page.kept.has("limit")) return;
-    const cost = { keys: page.matched, heldMs: page.heldMs, roundTripMs: clock.elapsed() - askedAtMs };
-    if (cursor !== "done" || left.length > 0) await pace.after(cost, signal);
+    const { matched, heldMs } = page;
+    if (cursor !== "done" || left.length > 0)
+      await pace.after({ keys: matched, heldMs, roundTripMs }, signal);
   } while (cursor !== "done" || left.length > 0);
 }
 

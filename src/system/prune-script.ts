@@ -150,7 +150,9 @@ local function look_at(keys, from)
 end
 
 local left = look_at(ARGV, 5)
-while #left == 0 and cursor ~= 'done' and not is_over() and scans < rule.maxScans do
+local has_begun = #ARGV > 4 -- each call gets on, however little time there is
+while #left == 0 and cursor ~= 'done' and scans < rule.maxScans and not (has_begun and is_over()) do
+  has_begun = true
   scans = scans + 1
   local page = rule.type and redis.call('SCAN', cursor, 'MATCH', rule.keys, 'COUNT', 100, 'TYPE', rule.type)
     or redis.call('SCAN', cursor, 'MATCH', rule.keys, 'COUNT', 100)

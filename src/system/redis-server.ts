@@ -43,7 +43,7 @@ export function lossOf(error: unknown): SafeShutdownError {
 }
 
 /** What a master says that is none any more, or not yet. */
-const FAILING_OVER = /^(READONLY|CLUSTERDOWN|MASTERDOWN|LOADING)/;
+const FAILING_OVER = /READONLY|CLUSTERDOWN|MASTERDOWN|LOADING|cluster is down/;
 
 /** Whether another server may soon be in the place of one that answered so. */
 export function isFailover(error: unknown): boolean {

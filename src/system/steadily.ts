@@ -1,5 +1,6 @@
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
+import type { Clock } from "./clock.ts";
 import type { KeyRoom } from "./key-room.ts";
 import type { KeepReason, PrunePage } from "./prune-pass.ts";
 
@@ -21,14 +22,20 @@ export interface SteadyOptions {
   readonly room: KeyRoom;
   /** The servers as they are now; after the first time, as soon as there are any. */
   open(): Promise<Place>;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
   /** Whether another server may soon be there instead of the one that failed so. */
   isFailover(error: unknown): boolean;
 }
 
 const MOST_PASSES = 10;
+/** Between two passes; twice as long each time, to let the Cluster come to rest: a minute and a half in all. */
+const FIRST_REST_MS = 250;
+const LONGEST_REST_MS = 30_000;
 
 /** Passes over all keys until one had rest. Throws `partial` after ten, and what is no failover. */
-export async function* steadily({ mode, room, open, isFailover }: SteadyOptions): AsyncGenerator<PrunePage> {
+export async function* steadily(options: SteadyOptions): AsyncGenerator<PrunePage> {
+  const { mode, room, clock, signal, open, isFailover } = options;
   let given = 0;
   let last: unknown;
   for (let count = 1; count <= MOST_PASSES; count += 1) {
@@ -43,7 +50,8 @@ export async function* steadily({ mode, room, open, isFailover }: SteadyOptions)
         given += now.givenTtl;
         yield now;
       }
-      if (before !== undefined && before === (await place.topology())) {
+      const isMoving = held.kept.has("moving") || before === undefined;
+      if (!isMoving && before === (await place.topology())) {
         yield withoutGiven(held, givenBefore);
         return;
       }
@@ -56,6 +64,8 @@ export async function* steadily({ mode, room, open, isFailover }: SteadyOptions)
       last = error;
     }
     room.forget(held);
+    await clock.sleep(Math.min(FIRST_REST_MS * 2 ** (count - 1), LONGEST_REST_MS), signal);
+    signal.throwIfAborted();
   }
   const why = messageOf(last);
   throw new SafeShutdownError("partial", `not one of ${MOST_PASSES} passes over the keys had rest: ${why}`);

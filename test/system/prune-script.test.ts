@@ -1,70 +1,12 @@
-import type { Redis } from "ioredis";
 import { describe, expect, test } from "vitest";
 import type { AgeRung } from "../../src/config/config.ts";
-import { PRUNE_PAGE } from "../../src/system/prune-script.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../support/hands.ts";
+import { type Case, fateOf, NOW } from "../support/prune-page.ts";
 import { sharedRedis } from "../support/redis.ts";
 
 /* The page script by itself, in a server whose clock is told what time it is: so that boundaries are exact. */
 
 const redis = sharedRedis();
-const NOW = Date.UTC(2096, 2, 1, 12, 0, 0);
-
-/** Time stands still inside, at NOW; ARGV[5] stands for a TTL. Whatever else is called is real. */
-const FROZEN = `
-local real = redis
-local redis = setmetatable({ call = function(command, ...)
-  if command == 'TIME' then return { '${NOW / 1_000}', '0' } end
-  if command == 'PTTL' and ARGV[5] ~= '' then return tonumber(ARGV[5]) end
-  return real.call(command, ...)
-end }, { __index = real })
-`;
-
-interface Case {
-  /** Lua that makes the key. */
-  readonly made: string;
-  /** Instead of the true one, which goes on falling. */
-  readonly ttlMs?: number;
-  readonly age: readonly AgeRung[];
-  readonly olderThanMs: number;
-  readonly withoutTtl?: "keep" | "expire";
-  readonly uptimeSeconds?: number;
-  readonly trustIdle?: boolean;
-}
-
-/** What became of the one key: `removed`, `given a TTL`, or the reason why it was kept. */
-async function fateOf(client: Redis, one: Case): Promise<string> {
-  const intent = {
-    mode: "apply",
-    keys: "*",
-    olderThanMs: one.olderThanMs,
-    age: one.age,
-    withoutTtl: one.withoutTtl ?? "keep",
-    protected: {
-      prefixes: ["_kombu.binding."],
-      suffixes: [".pidbox"],
-      exact: ["celery"],
-      anywhere: { suffixes: ["unacked"], parts: ["_kombu.binding."] },
-    },
-    budgetMicros: 2_000,
-    maxScans: 50,
-    trustIdle: one.trustIdle ?? true,
-    uptimeSeconds: one.uptimeSeconds ?? 100_000_000,
-  };
-  const answer = await client.eval(
-    FROZEN + one.made + PRUNE_PAGE,
-    0,
-    "0",
-    JSON.stringify(intent),
-    1_000,
-    1_000_000,
-    one.ttlMs ?? "",
-  );
-  const [, , , removed = 0, , given = 0, reason] = answer as [string, ...number[]];
-  if (removed > 0) return "removed";
-  return given > 0 ? "given a TTL" : String(reason ?? "nothing");
-}
-
 function fixed(value: unknown): string {
   return `redis.call('SET', 'k', '${JSON.stringify(value)}') `;
 }
@@ -133,7 +75,7 @@ describe("the age from a date in the value", () => {
     { what: "second 61", date: "2020-01-01T00:00:61" },
     { what: "a zone by name", date: "2020-01-01T00:00:00 CET" },
     { what: "words after the time", date: "2020-01-01T00:00:00Zulu" },
-    { what: "a number", date: 1_577_836_800 },
+    { what: "a number that is no time", date: 1_577_836 },
     { what: "null, as of a task that is not ready", date: null },
     { what: "an object", date: { at: "2020-01-01T00:00:00" } },
   ])("is unknown for $what", async ({ date }) => {
