@@ -2,7 +2,8 @@ import { z } from "zod";
 import type { PruneRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
 import { SafeShutdownError } from "../src/errors.ts";
-import type { KeepReason } from "../src/system/prune-pass.ts";
+import { whyKept } from "../src/report/kept-keys.ts";
+import { ScanTally } from "../src/report/scan-tally.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
 export const pruneRedis = defineJob({
@@ -34,42 +35,26 @@ async function pruneIfThere(rule: PruneRule, context: JobContext): Promise<SafeS
 }
 
 /** One rule, page by page. Its keys are counted as they go: one item per reason, not per key. */
-async function prune(rule: PruneRule, { redis, report }: JobContext): Promise<void> {
+async function prune(rule: PruneRule, { redis, report, clock }: JobContext): Promise<void> {
   const target = `${rule.keys} (db ${rule.db})`;
   const limit = formatDuration(rule.olderThanMs);
-  for await (const { removed, bytes, givenTtl, kept } of redis.prune(rule)) {
-    report.countKeys({ target, outcome: redis.removal, reason: `older than ${limit}` }, removed, bytes);
-    for (const [why, keys] of kept) {
-      report.countKeys({ target, outcome: "kept", reason: whyKept(why, limit) }, keys);
+  const size = await redis.size(rule);
+  const tally = new ScanTally(target, clock.elapsed());
+  try {
+    for await (const page of redis.prune(rule)) {
+      const { removed, bytes, givenTtl, kept } = page;
+      tally.add(page);
+      report.waitingFor(`the end of the scan: ${tally.progress(size, clock.elapsed())}`);
+      report.countKeys({ target, outcome: redis.removal, reason: `older than ${limit}` }, removed, bytes);
+      for (const [why, keys] of kept) {
+        report.countKeys({ target, outcome: "kept", reason: whyKept(why, limit) }, keys);
+      }
+      if (givenTtl > 0) {
+        const reason = `with no TTL and no provable age, given a TTL of ${limit}`;
+        report.countKeys({ target, outcome: "kept", reason }, givenTtl);
+      }
     }
-    if (givenTtl > 0) {
-      const reason = `with no TTL and no provable age, given a TTL of ${limit}`;
-      report.countKeys({ target, outcome: "kept", reason }, givenTtl);
-    }
-  }
-}
-
-function whyKept(why: KeepReason, limit: string): string {
-  switch (why) {
-    case "young":
-      return `younger than ${limit}`;
-    case "used":
-      return `used within the last ${limit}`;
-    case "unproved":
-      return "whose age cannot be proved";
-    case "given":
-      return "given a TTL before, which they may live out";
-    case "queue":
-      return "that are lists or streams, which may be queues";
-    case "unready":
-      return "of Celery tasks that have not ended";
-    case "group":
-      return "of Celery groups and chords that are not complete";
-    case "moving":
-      return "on their way to another server of the Cluster";
-    case "protected":
-      return "of the broker or the queue";
-    case "limit":
-      return "over the limit";
+  } finally {
+    report.scanned(tally.result(clock.elapsed()));
   }
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { redisUrlFault } from "./redis-url.ts";
 import { DURATION, duration, ownShare } from "./quantities.ts";
+import { redisUrlFault } from "./redis-url.ts";
 
 /* The part of the config file about Redis and what is pruned there. */
 

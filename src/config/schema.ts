@@ -7,7 +7,6 @@ import { durationOrSetting, redis, redisUrl, setting } from "./redis-schema.ts";
  * parsed file into the `Config` that the code works with.
  */
 
-
 /** Names go into Redis keys and job ids, where `:` `{` `}` have a meaning of their own. */
 export const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 /** What a name is, for a message that says what was expected. */

@@ -5,6 +5,7 @@ import {
   type JobStatus,
   noTotals,
   type Outcome,
+  type Scan,
   type System,
 } from "./report.ts";
 import { countOf } from "./words.ts";
@@ -38,6 +39,7 @@ export class JobReporter {
   readonly #totals = noTotals();
   readonly #keys = new Map<string, { item: Required<Item>; keys: number }>();
   readonly #incomplete: string[] = [];
+  readonly #scans: Scan[] = [];
   #truncated = false;
   #isRefused = false;
   #system: System | undefined;
@@ -89,6 +91,11 @@ export class JobReporter {
     this.#isRefused = true;
   }
 
+  /** How the scan for a rule of Redis went. */
+  scanned(scan: Scan): void {
+    this.#scans.push(scan);
+  }
+
   /** What `check-system` saw. */
   saw(system: System): void {
     this.#system = system;
@@ -113,6 +120,7 @@ export class JobReporter {
         totals: { ...this.#totals },
         items: [...this.#items, ...this.#keyItems()],
         truncated: this.#truncated,
+        ...(this.#scans.length > 0 && { scans: this.#scans }),
       },
       ...(this.#system !== undefined && { system: this.#system }),
       ...((ending.refused === true || this.#isRefused) && { refused: true }),

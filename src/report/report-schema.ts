@@ -10,6 +10,12 @@ const name = z.string().regex(/^[A-Za-z0-9._-]{1,255}$/);
 const amount = z.number().nonnegative();
 const outcome = z.enum(["done", "planned", "kept", "changed", "failed"]);
 
+const scan = z.object({
+  target: z.string(),
+  ...{ keys: amount, matched: amount, removed: amount, bytes: amount, pages: amount, worstPageMs: amount },
+  ...{ durationMs: amount, keysPerSecond: amount, note: z.string().optional() },
+});
+
 const job = z.object({
   job: name,
   host: name,
@@ -22,6 +28,7 @@ const job = z.object({
   }),
   items: z.array(z.object({ target: z.string(), outcome, reason: z.string().optional() })),
   truncated: z.boolean(),
+  scans: z.array(scan).optional(),
 });
 
 const system = z.object({

@@ -25,6 +25,26 @@ export type Totals = Record<Outcome, number> & { bytes: number };
 
 export type JobStatus = "done" | "partial" | "failed" | "skipped" | "missing";
 
+/** How the scan for one rule of Redis went. */
+export interface Scan {
+  /** As the items of the rule name it. */
+  readonly target: string;
+  /** All keys that were passed, and of these the ones that match the rule. */
+  readonly keys: number;
+  readonly matched: number;
+  /** In a plan: that would be removed. */
+  readonly removed: number;
+  /** Measured, of every sixteenth where they are many. */
+  readonly bytes: number;
+  /** Script calls, and for how long the longest held Redis. */
+  readonly pages: number;
+  readonly worstPageMs: number;
+  readonly durationMs: number;
+  readonly keysPerSecond: number;
+  /** Something that an operator should know. */
+  readonly note?: string;
+}
+
 export interface JobReport {
   readonly job: string;
   readonly host: string;
@@ -36,6 +56,8 @@ export interface JobReport {
   /** At most 1,000 per outcome; `totals` counts all. */
   readonly items: readonly Item[];
   readonly truncated: boolean;
+  /** Only of `prune-redis`. */
+  readonly scans?: readonly Scan[];
 }
 
 /** What `check-system` saw. Ages in days, rounded down; sizes in bytes. */

@@ -1,5 +1,5 @@
 import { formatDuration } from "../config/duration.ts";
-import type { Item, JobReport, Outcome, RunReport, System } from "./report.ts";
+import type { Item, JobReport, Outcome, RunReport, Scan, System } from "./report.ts";
 import { countOf, formatBytes, printable } from "./words.ts";
 
 /** How a text is emphasised; each does nothing where there are no colours. */
@@ -64,9 +64,22 @@ function renderJob(job: JobReport, { hosts, mode }: RunReport, { palette, verbos
     const hidden = items.length - shown.length;
     if (hidden > 0) lines.push(palette.dim(`  ${SIGN[outcome]} … ${hidden} more ${outcome} (-v shows them)`));
   }
+  for (const scan of job.scans ?? []) lines.push(...renderScan(scan, palette));
   if (job.truncated)
     lines.push(palette.dim("  the report keeps the first 1000 of each outcome; the totals count all"));
   return lines;
+}
+
+function renderScan(
+  { target, keys, pages, worstPageMs, durationMs, note, ...scan }: Scan,
+  palette: Palette,
+): string[] {
+  const speed = `${formatDuration(durationMs)}, ${scan.keysPerSecond.toLocaleString("en")}/s`;
+  const line = `  ${countOf(keys, "key")} scanned in ${countOf(pages, "page")} (${speed}, the longest ${worstPageMs} ms)`;
+  return [
+    palette.dim(`${line}: ${printable(target)}`),
+    ...(note === undefined ? [] : [palette.yellow(`  ${printable(note)}`)]),
+  ];
 }
 
 function renderItem({ target, outcome, reason }: Item, palette: Palette): string {

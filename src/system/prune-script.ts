@@ -80,7 +80,8 @@ end
 local doomed = {}
 local function unlink_doomed()
   if #doomed > 0 and rule.mode == 'apply' then
-    removed = removed - #doomed + redis.call('UNLINK', unpack(doomed)) -- SCAN may tell a key twice
+    local twice = #doomed - redis.call('UNLINK', unpack(doomed)) -- SCAN may tell a key twice
+    matched, removed = matched - twice, removed - twice
   end
   doomed = {}
 end

@@ -44,7 +44,8 @@ async function setUp() {
 async function fill(admin: Redis): Promise<void> {
   await admin.set("message:old", "x", "PX", 23 * HOUR);
   await admin.set("message:forever", "x");
-  await admin.set("celery-task-meta-1", '{"status":"SUCCESS","date_done":"2020-01-01T00:00:00"}');
+  const result = { status: "SUCCESS", date_done: "2020-01-01T00:00:00", group_id: "g" };
+  await admin.set("celery-task-meta-1", JSON.stringify(result));
 }
 
 /** What the server refused, as `user command-or-key`. */

@@ -11,7 +11,8 @@ async function problemsWith(line: string): Promise<string[]> {
 }
 
 const DURATION = 'a duration such as "90s", "5m", "7d" or "1h30m"';
-const AGES = "idle, { ttl: 24h } or { json: date_done }";
+const AGES =
+  "idle, { ttl: 24h }, { json: date_done }, { value: epoch }, { keyPart: 2 }, { field: updated_at }, score or lastId";
 
 test.each([
   { line: "stageDeadline: 5x", says: `stageDeadline: expected ${DURATION}, got "5x"` },
