@@ -2,6 +2,7 @@ import { lstatSync, statfsSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
+import type { Condemned, Unit } from "./condemned.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import { Directories, DirectoryChanged } from "./directory.ts";
 import { isSame } from "./evidence.ts";
@@ -13,13 +14,13 @@ import type { Quarantine } from "./quarantine.ts";
 import { type Quarantined, quarantined } from "./quarantined.ts";
 import type { Quota } from "./quota.ts";
 import { readUntouched } from "./read-untouched.ts";
-import { type Condemned, Removal, type Unit } from "./removal.ts";
+import { Removal } from "./removal.ts";
 import type { FindRule } from "./search.ts";
 import { Turns } from "./turns.ts";
 import { entryOf, type FileEntry, type Found, walk } from "./walk.ts";
 
+export type { Condemned } from "./condemned.ts";
 export type { Contents } from "./contents.ts";
-export type { Condemned } from "./removal.ts";
 export type { FindRule } from "./search.ts";
 export type { FileEntry, Found } from "./walk.ts";
 

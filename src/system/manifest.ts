@@ -13,6 +13,7 @@ import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { type HeldDirectory, release, within } from "./directory.ts";
 import { type ManifestFacts, type ManifestLine, renderLines } from "./manifest-line.ts";
+import { readManifest } from "./manifest-reader.ts";
 import { rotateManifests } from "./manifest-rotation.ts";
 import { holdOwn, obstacleIn, refusal } from "./own-directory.ts";
 
@@ -46,6 +47,18 @@ export class Manifest {
     const { job, host, clock } = this.#options;
     const at = new Date(clock.now()).toISOString();
     return { at, job, host, reason, ...(quarantine !== undefined && { quarantine }) };
+  }
+
+  /** How much an earlier attempt of the same job wrote down: it counts, or a job that is killed has no limit. */
+  earlier(): { readonly files: number; readonly bytes: number } {
+    const { root, run, job, host } = this.#options;
+    const sum = { files: 0, bytes: 0 };
+    for (const line of readManifest(root, run) ?? []) {
+      if (line.job !== job || line.host !== host || line.kind === "directory") continue;
+      sum.files += 1;
+      sum.bytes += line.sizeBytes;
+    }
+    return sum;
   }
 
   /**

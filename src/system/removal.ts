@@ -1,39 +1,17 @@
 import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
-import { formatDuration } from "../config/duration.ts";
 import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import { batchesOf } from "./batches.ts";
 import type { Clock } from "./clock.ts";
-import type { Contents } from "./contents.ts";
+import { type Condemned, obstacleTo, planned } from "./condemned.ts";
 import { type Directories, DirectoryChanged } from "./directory.ts";
-import { firstNews, isSame } from "./evidence.ts";
+import { isSame } from "./evidence.ts";
 import type { Manifest } from "./manifest.ts";
 import { lineOf, type ManifestLine } from "./manifest-line.ts";
 import { CannotMove, type Quarantine } from "./quarantine.ts";
-import type { LimitedRule, Quota } from "./quota.ts";
+import type { Quota } from "./quota.ts";
 import { Turns } from "./turns.ts";
 import type { FileEntry } from "./walk.ts";
-
-/** The files that were seen in a directory that goes as a unit, and how to look again. */
-export interface Unit {
-  readonly files: readonly FileEntry[];
-  readonly look: () => Promise<Contents>;
-}
-
-/** What is to go, with the evidence that it may. */
-export interface Condemned {
-  readonly entry: FileEntry;
-  /** Why it goes, for the manifest. */
-  readonly reason: string;
-  /** The rule that condemned it, whose share is limited. */
-  readonly rule?: LimitedRule;
-  /** Only for a directory. */
-  readonly unit?: Unit;
-  /** Moved to quarantine for so long instead of being removed. */
-  readonly quarantineMs?: number | undefined;
-  /** Asked right before the removal: a reason to keep it after all. */
-  readonly lastLook?: () => string | undefined | Promise<string | undefined>;
-}
 
 export interface RemovalOptions {
   readonly mode: Mode;
@@ -64,6 +42,7 @@ const BATCH = 512;
  */
 export class Removal {
   readonly #options: RemovalOptions;
+  #hasCountedEarlier = false;
 
   constructor(options: RemovalOptions) {
     this.#options = options;
@@ -79,6 +58,7 @@ export class Removal {
     const { mode, manifest, clock, signal } = this.#options;
     const turns = new Turns(clock);
     for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH)) {
+      if (mode === "apply") this.#countEarlier();
       const prepared = batch.map((condemned) => this.#prepare(condemned));
       await manifest.record(prepared.flatMap(({ lines }) => lines));
       for (const one of prepared) {
@@ -90,6 +70,13 @@ export class Removal {
         if (turns.isDue) await turns.take();
       }
     }
+  }
+
+  #countEarlier(): void {
+    if (this.#hasCountedEarlier) return;
+    const { files, bytes } = this.#options.manifest.earlier();
+    this.#options.quota.count(files, bytes, undefined);
+    this.#hasCountedEarlier = true;
   }
 
   #prepare<One extends Condemned>(condemned: One): Prepared<One> {
@@ -172,21 +159,3 @@ export class Removal {
 /** What is in the directory comes first. */
 const GO_ON: Effect = { outcome: "done", bytes: 0 };
 const ALREADY_GONE: Effect = { outcome: "done", bytes: 0, reason: "it was already gone" };
-
-/** What is moved frees nothing. */
-function planned({ quarantineMs }: Condemned, bytes: number): Effect {
-  if (quarantineMs === undefined) return { outcome: "planned", bytes };
-  return {
-    outcome: "planned",
-    bytes: 0,
-    reason: `to be moved to quarantine for ${formatDuration(quarantineMs)}`,
-  };
-}
-
-/** Why a directory cannot go as a unit any more: it holds something else than was seen in it. */
-async function obstacleTo({ files, look }: Unit): Promise<string | undefined> {
-  const now = await look();
-  if (now.obstacle !== undefined) return now.obstacle;
-  const news = firstNews(files, now.files);
-  return news && `${news.path} in it is no longer what was looked at`;
-}

@@ -1,16 +1,13 @@
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync } from "node:fs";
+import { lstatSync } from "node:fs";
 import { posix } from "node:path";
-import { StringDecoder } from "node:string_decoder";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import { Directories, DirectoryChanged, type HeldDirectory, release, within } from "./directory.ts";
-import { type ManifestLine, parseLines } from "./manifest-line.ts";
-import { holdOwn, obstacleIn, refusal } from "./own-directory.ts";
+import type { ManifestLine } from "./manifest-line.ts";
+import { readManifest } from "./manifest-reader.ts";
+import { holdOwn } from "./own-directory.ts";
 import { putBack, removeIfEmpty } from "./put-back.ts";
 import { entryOf } from "./walk.ts";
-
-const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
-const CHUNK_BYTES = 65_536;
 
 /** The hand that puts back what one run moved to quarantine. It never overwrites; in plan mode it only looks. */
 export class Restorer {
@@ -33,21 +30,7 @@ export class Restorer {
 
   /** What the run wrote down, in that order; `undefined`: there is no manifest of this run. Throws `refused`. */
   manifest(): Generator<ManifestLine> | undefined {
-    const directory = holdOwn(this.#root, [], false);
-    if (directory === undefined) return undefined;
-    const name = `${this.#run}.jsonl`;
-    try {
-      const descriptor = openSync(within(directory, name), OPEN);
-      const obstacle = obstacleIn(fstatSync(descriptor), "file");
-      if (obstacle === undefined) return readLines(descriptor);
-      closeSync(descriptor);
-      throw new Error(obstacle);
-    } catch (error) {
-      if (systemCodeOf(error) === "ENOENT") return undefined;
-      throw refusal(`.safe-shutdown/${name}`, messageOf(error), error);
-    } finally {
-      release(directory);
-    }
+    return readManifest(this.#root, this.#run);
   }
 
   /** Puts back what a line names, if it is in quarantine: `changed` when there is no place for it any more. */
@@ -98,22 +81,4 @@ const NO_LONGER: Effect = { outcome: "kept", reason: "it is no longer in quarant
 
 function changed(reason: string): Effect {
   return { outcome: "changed", reason };
-}
-
-/** Line by line, so that a manifest may be of any length. A line that a crash cut off names nothing that was removed. */
-function* readLines(descriptor: number): Generator<ManifestLine> {
-  const decoder = new StringDecoder("utf8");
-  const chunk = Buffer.alloc(CHUNK_BYTES);
-  let rest = "";
-  try {
-    for (let count = -1; count !== 0; ) {
-      count = readSync(descriptor, chunk, 0, CHUNK_BYTES, null);
-      const text = rest + decoder.write(chunk.subarray(0, count));
-      const end = count === 0 ? text.length : text.lastIndexOf("\n") + 1;
-      rest = text.slice(end);
-      yield* parseLines(text.slice(0, end)).lines;
-    }
-  } finally {
-    closeSync(descriptor);
-  }
 }

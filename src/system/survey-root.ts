@@ -18,7 +18,15 @@ export interface RootSurvey {
 }
 
 /** Directories that are someone else's, or too large to look into. */
-const ELSEWHERE = ["**/node_modules/**", "**/.git/**", "**/.venv/**", "**/venv/**", "data/**", "backups/**"];
+const ELSEWHERE = [
+  "**/node_modules/**",
+  "**/.git/**",
+  ".safe-shutdown/**",
+  "**/.venv/**",
+  "**/venv/**",
+  "data/**",
+  "backups/**",
+];
 const FETCH_INTERVAL = "FETCH_INTERVAL_SECONDS";
 
 /** Looks at an application's root, three directories deep, without following links. Changes nothing. */

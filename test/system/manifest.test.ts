@@ -1,5 +1,6 @@
 import { execFileSync } from "node:child_process";
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   existsSync,
@@ -91,6 +92,20 @@ test("jobs of one run write to one manifest; a line that an older one left torn 
   await removed(files, seen(files, "c"));
   const { lines, torn } = parseLines(readFileSync(join(root, MANIFEST), "utf8"));
   expect([lines.map(({ path }) => path), torn]).toEqual([["b", "c"], 1]);
+});
+
+test("what an earlier attempt of the same job removed counts for its limit; another job's does not", async () => {
+  const root = temporaryDirectory();
+  for (const name of ["a", "b", "c", "d"]) put(root, name);
+  const first = handsOn(root, { ownRoot: root, limit: 3 }).files;
+  for (const name of ["a", "b"]) await removed(first, seen(first, name));
+  const others = readFileSync(join(root, MANIFEST), "utf8").replaceAll('"job":"test"', '"job":"another"');
+  appendFileSync(join(root, MANIFEST), others);
+  const second = handsOn(root, { ownRoot: root, limit: 3 }).files;
+  expect((await removed(second, seen(second, "c"))).outcome).toBe("done");
+  await expect(removed(second, seen(second, "d"))).rejects.toThrow(
+    "limits.files (3) is reached: 3 files were",
+  );
 });
 
 describe("what may be somebody else's is refused, and nothing is removed", () => {
