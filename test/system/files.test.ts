@@ -186,6 +186,22 @@ test.runIf(isRoot)("a file that something is mounted on fails, with the error", 
   expect(await removed(files, seen(files, "a"))).toEqual({ outcome: "failed", reason: "EBUSY" });
 });
 
+test("an abort stops between two removals, though both are written down", async () => {
+  const root = temporaryDirectory();
+  for (const name of ["a", "b"]) put(root, name);
+  const abort = new AbortController();
+  const { files } = handsOn(root, { signal: abort.signal });
+  const source = ["a", "b"].map((name) => ({ entry: seen(files, name), reason: "a test" }));
+  const go = async () => {
+    for await (const { effect } of files.remove(source)) {
+      expect(effect.outcome).toBe("done");
+      abort.abort(new Error("enough"));
+    }
+  };
+  await expect(go()).rejects.toThrow("enough");
+  expect(readdirSync(root)).toEqual(["b"]);
+});
+
 describe("a limit", () => {
   /** In one stream, as a job removes. */
   async function outcomesOf(files: Files, entries: readonly FileEntry[]): Promise<string[]> {
