@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { Config } from "../src/config/config.ts";
 import type { JobReporter } from "../src/report/job-reporter.ts";
 import type { World } from "../src/system/world.ts";
@@ -20,13 +20,14 @@ export interface Log {
 
 /** How a job is written. It may run twice: what is already done counts as done. */
 export interface JobDefinition<Shape extends z.ZodRawShape> {
+  /** Letters, digits and `-`. */
   readonly name: string;
   /** One line for help and reports. */
   readonly summary: string;
   /** Once per run, on whichever worker takes it, or on every host of the run. */
   readonly runsOn: "every host" | "one host";
-  /** Which of a run's switches the job takes; checked again right before it runs. */
-  readonly input: z.ZodObject<Shape>;
+  /** Which of a run's switches the job takes; checked again right before it runs. Default: none. */
+  readonly input?: z.ZodObject<Shape>;
   /** A partial failure is data in the report; an exception means "retry me, or change something". */
   run(input: z.output<z.ZodObject<Shape>>, context: JobContext): Promise<void>;
 }
@@ -37,7 +38,7 @@ export interface Job extends Omit<JobDefinition<z.ZodRawShape>, "input" | "run">
 }
 
 export function defineJob<Shape extends z.ZodRawShape>(definition: JobDefinition<Shape>): Job {
-  const { name, summary, runsOn, input } = definition;
+  const { name, summary, runsOn, input = z.strictObject({} as Shape) } = definition;
   return {
     name,
     summary,

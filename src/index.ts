@@ -36,15 +36,17 @@ export async function connect(options: ConnectOptions = {}): Promise<Application
 }
 
 export type { FlowName } from "../jobs/flows.ts";
-export type { Log } from "../jobs/job.ts";
+export { defineJob, type Job, type JobContext, type JobDefinition, type Log } from "../jobs/job.ts";
 export type { JobName } from "../jobs/registry.ts";
 export type { Config } from "./config/config.ts";
 export { type ErrorCode, exitCodeOf, type Problem, SafeShutdownError } from "./errors.ts";
 export type { Application, StartOptions } from "./flow/application.ts";
 export { follow, type RunEvent } from "./flow/events.ts";
+export type { GoingRun } from "./flow/going-on.ts";
 export type { RunSummary } from "./flow/history.ts";
-export type { WorkerInfo } from "./flow/hosts.ts";
-export type { Run } from "./flow/run.ts";
+export type { KnownHost, WorkerInfo } from "./flow/hosts.ts";
+export { type QueuedRequest, type RequestOptions, requestOf } from "./flow/request.ts";
+export type { FollowOptions, Run } from "./flow/run.ts";
 export type { ScheduleState } from "./flow/schedule.ts";
 export type { RunView, TaskView } from "./flow/view.ts";
 export { exitCodeOfRun } from "./report/exit-code.ts";

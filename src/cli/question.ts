@@ -1,8 +1,5 @@
 import { confirm as askOnTerminal, isCancel } from "@clack/prompts";
 import type { FlowName } from "../../jobs/flows.ts";
-import { flows } from "../../jobs/flows.ts";
-import type { JobName } from "../../jobs/registry.ts";
-import { jobs as registry } from "../../jobs/registry.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Application } from "../flow/application.ts";
 import { renderSystem } from "../report/text.ts";
@@ -16,7 +13,7 @@ import type { Terminal } from "./terminal.ts";
 export async function confirm(
   application: Application,
   flow: FlowName,
-  jobs: readonly JobName[] | undefined,
+  jobs: readonly string[] | undefined,
   terminal: Terminal,
 ): Promise<void> {
   const way = "Say --yes to go ahead, --force to kill at once, or --dry-run to only look.";
@@ -28,8 +25,10 @@ export async function confirm(
       .map((line) => `  ${line}`)
       .join("\n"),
   );
-  const steps = flows[flow].flat().filter((name) => jobs === undefined || jobs.includes(name));
-  terminal.tell(steps.map((name) => `  ${terminal.err.dim("→")} ${registry[name].summary}`).join("\n"));
+  const { catalog } = application;
+  const steps = catalog.flows[flow].flat().filter((name) => jobs === undefined || jobs.includes(name));
+  const summaries = steps.map((name) => printable(catalog.jobs.get(name)?.summary ?? name));
+  terminal.tell(summaries.map((summary) => `  ${terminal.err.dim("→")} ${summary}`).join("\n"));
   await ask(flow === "clean" ? "Clean up?" : "Stop these services?");
 }
 

@@ -1,13 +1,12 @@
 import type { FlowName } from "../../jobs/flows.ts";
-import { flows } from "../../jobs/flows.ts";
-import type { JobName } from "../../jobs/registry.ts";
 import { NAME } from "../config/schema.ts";
-import { nearest } from "../config/similar.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Application } from "../flow/application.ts";
+import { unknownJobs } from "../flow/catalog.ts";
 import type { Run } from "../flow/run.ts";
 import { exitCodeOfRun } from "../report/exit-code.ts";
 import { renderReport } from "../report/text.ts";
+import { printable } from "../report/words.ts";
 import { addressOf } from "../system/redis-connection.ts";
 import { interruptible } from "./interrupt.ts";
 import type { Invocation } from "./invocation.ts";
@@ -20,12 +19,14 @@ import type { Terminal } from "./terminal.ts";
 export async function runFlow(invocation: Invocation): Promise<number> {
   const { command, args, options, terminal } = invocation;
   const flow = command as FlowName;
-  const jobs = jobsOf(flow, args);
+  const jobs = args.length === 0 ? undefined : args;
   const hosts = hostsOf(options);
   if (options.inline === true && options.detach === true) {
     throw new SafeShutdownError("usage", "--inline and --detach exclude each other");
   }
   return withApplication(invocation, async (application) => {
+    const [unknown] = unknownJobs(flow, args, application.catalog);
+    if (unknown !== undefined) throw new SafeShutdownError("usage", unknown);
     if (options.dryRun !== true && options.yes !== true && options.force !== true) {
       const { confirm } = await import("./question.ts"); // what asks is loaded only where it asks
       await confirm(application, flow, jobs, terminal);
@@ -60,7 +61,10 @@ async function follow(run: Run, application: Application, terminal: Terminal): P
   const progress = showProgress(terminal);
   const interruption = interruptible(run, application, terminal);
   try {
-    const report = await run.report(progress.show);
+    const report = await run.report({
+      onView: progress.show,
+      onTrouble: (what) => terminal.tell(printable(what)),
+    });
     progress.end(report);
     terminal.print(renderReport(report, { palette: terminal.out, verbose: verbose === true }));
     terminal.printJson(report);
@@ -69,21 +73,6 @@ async function follow(run: Run, application: Application, terminal: Terminal): P
     progress.end();
     interruption.end();
   }
-}
-
-function jobsOf(flow: FlowName, args: readonly string[]): JobName[] | undefined {
-  if (args.length === 0) return undefined;
-  const possible: readonly JobName[] = flows[flow].flat();
-  return args.map((name) => {
-    const job = possible.find((one) => one === name);
-    if (job !== undefined) return job;
-    const similar = nearest(name, possible);
-    const hint = similar === undefined ? "" : ` Did you mean ${similar}?`;
-    throw new SafeShutdownError(
-      "usage",
-      `expected one of ${possible.join(", ")}; got ${JSON.stringify(name)}.${hint}`,
-    );
-  });
 }
 
 function hostsOf({ hosts, allHosts }: CliOptions): readonly string[] | "all" | undefined {

@@ -4,17 +4,18 @@ import { withoutReport } from "../flow/run.ts";
 import { renderReport } from "../report/text.ts";
 import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
-import { describeRun } from "./status.ts";
+import { describeGoing, describeRun } from "./status.ts";
 
-/** `runs`: the history, newest first; `runs <id>`: one report, as it was printed when the run ended. */
+/** `runs`: what goes on and the history, newest first; `runs <id>`: one report, as it was printed when the run ended. */
 export function showRuns(invocation: Invocation): Promise<number> {
   const { args, terminal } = invocation;
   const [id] = args;
   return withApplication(invocation, async (application) => {
     if (id !== undefined) return showRun(id, application, invocation);
-    const runs = await application.runs(50);
-    terminal.printJson({ version: 1, runs });
-    terminal.print(runs.length === 0 ? "no runs are known" : runs.map(describeRun).join("\n"));
+    const [going, runs] = [await application.going(), await application.runs(50)];
+    terminal.printJson({ version: 1, going, runs });
+    const lines = [...going.map(describeGoing), ...runs.map(describeRun)];
+    terminal.print(lines.length === 0 ? "no runs are known" : lines.join("\n"));
     return 0;
   });
 }

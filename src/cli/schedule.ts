@@ -1,5 +1,6 @@
 import type { ScheduleState } from "../flow/schedule.ts";
 import type { Palette } from "../report/text.ts";
+import { printable } from "../report/words.ts";
 import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
 
@@ -16,8 +17,10 @@ export function showSchedule(invocation: Invocation): Promise<number> {
 }
 
 export function renderSchedule(schedule: readonly ScheduleState[], palette: Palette): string[] {
-  return schedule.map(({ name, cron, timezone, last, next }) => {
-    const past = last === undefined ? "never run" : `last ${inZone(last.at, timezone)}: ${last.verdict}`;
+  return schedule.map(({ name, cron, timezone, last, skipped, next }) => {
+    const ran = last === undefined ? "never run" : `last ${inZone(last.at, timezone)}: ${last.verdict}`;
+    const missed = skipped && `skipped ${inZone(skipped.at, timezone)}: ${printable(skipped.reason)}`;
+    const past = missed === undefined ? ran : `${ran}; ${missed}`;
     const future = next.map((time) => inZone(time, timezone)).join(", ");
     return `${palette.bold(name)}  ${cron}${timezone === undefined ? "" : ` (${timezone})`}  ${past}; next ${future}`;
   });

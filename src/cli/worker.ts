@@ -1,33 +1,43 @@
+import { SafeShutdownError } from "../errors.ts";
+import type { Application } from "../flow/application.ts";
 import { openApplication } from "../flow/open.ts";
 import { startSchedule } from "../flow/schedule.ts";
 import { systemClock } from "../system/clock.ts";
+import { Supervisor } from "../system/supervisor.ts";
 import type { Invocation } from "./invocation.ts";
 import { logOf } from "./log.ts";
 import { applicationOptions } from "./open.ts";
 
 /**
- * `worker`: works until SIGTERM or SIGINT, then takes no new job, lets the current ones finish for the grace
- * period, and ends. A second signal ends it at once.
+ * `worker`: works until SIGTERM, SIGINT or SIGHUP, then takes no new job, lets the current ones finish for the grace
+ * period, and ends. A second signal ends it at once. Exit codes tell a supervisor what to do: 0 ended as asked, 75
+ * (Redis is away, or has refused for long) is worth a restart, 2, 4 and 78 are not.
  */
 export async function work({ options, terminal }: Invocation): Promise<number> {
   const signalled = nextSignal();
   const log = logOf(options, true);
+  const supervisor = new Supervisor(process.env, (error) =>
+    log.warn({ error }, "the supervisor could not be told"),
+  );
   const { application } = await openApplication({ ...applicationOptions(options), log });
   try {
-    const { queues } = await application.startWorker(); // throws when Redis cannot be reached
+    const worker = await application.startWorker(); // throws when Redis cannot be reached
     const { config } = application;
-    const stopSchedule = await startSchedule({ config, queues, clock: systemClock, log });
+    const stopSchedule = await startSchedule({ config, queues: worker.queues, clock: systemClock, log });
     const { app, host, root, schedule } = config;
     log.info(
       { app, host, root, schedule: schedule.length, pid: process.pid },
       "the maintenance worker is up",
     );
+    supervisor.ready(`looks after ${app} in ${root}`);
     terminal.printJson({ version: 1, app, host, root, pid: process.pid });
 
-    const signal = await signalled;
+    const ending = await Promise.race([signalled, worker.gaveUp.then((lastWord) => ({ lastWord }))]);
     process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(1));
-    log.info({ signal }, "stopping: current jobs may finish");
+    supervisor.stopping();
+    log.info(ending, "stopping: current jobs may finish");
     await stopSchedule();
+    if ("lastWord" in ending) throw gaveUp(ending.lastWord, application);
   } finally {
     await application.close();
   }
@@ -35,8 +45,18 @@ export async function work({ options, terminal }: Invocation): Promise<number> {
   return 0;
 }
 
-function nextSignal(): Promise<NodeJS.Signals> {
+function gaveUp(lastWord: string, { config }: Application): SafeShutdownError {
+  const hint = "mend it (docs/redis.md says what a worker needs), then start the worker again";
+  return new SafeShutdownError(
+    "redis-unreachable",
+    `${lastWord}. The worker of ${config.host} ends: ${hint}`,
+  );
+}
+
+function nextSignal(): Promise<{ signal: NodeJS.Signals }> {
   return new Promise((resolve) => {
-    for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
+    for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
+      process.once(signal, () => resolve({ signal }));
+    }
   });
 }

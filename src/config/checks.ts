@@ -17,6 +17,7 @@ export function crossFindings(input: unknown): Finding[] {
     ...duplicates(input, "services"),
     ...duplicates(input, "schedule"),
     ...unknownServices(input),
+    ...ownJobFindings(input),
     ...globFindings(input),
     ...processFindings(input),
     ...pruneFindings(input),
@@ -72,6 +73,21 @@ function unknownServices(input: unknown): Finding[] {
           meant === undefined
             ? `services here: ${names.join(", ") || "none"}`
             : `did you mean ${code(meant)}?`,
+      },
+    ];
+  });
+}
+
+function ownJobFindings(input: unknown): Finding[] {
+  return entriesAt(input, ["jobs"]).flatMap(({ path, entry }) => {
+    const places = ["before", "after", "with"].filter((key) => valueAt(entry, [key]) !== undefined);
+    if (places.length === 1) return [];
+    const got = places.length === 0 ? "none" : places.join(" and ");
+    return [
+      {
+        path,
+        message: `expected one of before, after and with, got ${got}`,
+        hint: "such as before: stop-services",
       },
     ];
   });

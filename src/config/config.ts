@@ -68,6 +68,16 @@ export type TempRule =
     }
   | { readonly kind: "pidFiles"; readonly patterns: readonly string[] };
 
+/** A job that the application brings along, and its place in a flow: beside another job's stage, or in it. */
+export interface OwnJob {
+  /** Relative to the root. */
+  readonly module: string;
+  readonly flows: readonly ("shutdown" | "stop" | "clean")[];
+  readonly where: "before" | "after" | "with";
+  /** The name of the other job. */
+  readonly anchor: string;
+}
+
 export interface ScheduleEntry {
   readonly name: string;
   readonly flow: "clean";
@@ -102,6 +112,7 @@ export interface Config {
   readonly session:
     | { readonly file: string; readonly adviseAfterMs: number; readonly warnAfterMs: number }
     | undefined;
+  readonly jobs: readonly OwnJob[];
   readonly schedule: readonly ScheduleEntry[];
   /** What one job may remove; `bytes` of `undefined`: any amount. The share is in each rule. */
   readonly limits: { readonly files: number; readonly keys: number; readonly bytes: number | undefined };

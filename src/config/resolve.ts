@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { alwaysPreserved } from "./always-preserved.ts";
-import type { AgeRung, Config, PruneRule, ScheduleEntry, Service, TempRule } from "./config.ts";
+import type { AgeRung, Config, OwnJob, PruneRule, ScheduleEntry, Service, TempRule } from "./config.ts";
 import { redactUrl } from "./redact.ts";
 import { databaseOf } from "./redis-url.ts";
 import type { ConfigFile } from "./schema.ts";
@@ -15,6 +15,9 @@ export interface Surroundings {
   /** The value in milliseconds of the setting at `redis.prune[index].olderThan`. */
   readonly settingMs: (pruneIndex: number) => number;
 }
+
+/** Where an own job may stand, seen from another job. */
+const PLACES = ["before", "after", "with"] as const;
 
 type Written<List extends readonly unknown[]> = List[number];
 
@@ -46,6 +49,7 @@ export function resolveConfig(written: ConfigFile, around: Surroundings): Config
       adviseAfterMs: written.session.adviseAfter,
       warnAfterMs: written.session.warnAfter,
     },
+    jobs: written.jobs.map(ownJobOf),
     schedule: written.schedule.map(scheduleEntryOf),
     limits: { files, keys, bytes },
     pidNamespace: written.pidNamespace,
@@ -110,6 +114,12 @@ function carefulOf(
   share: number,
 ): { quarantineMs: number | undefined; sharePercent: number } {
   return { quarantineMs: written.quarantine, sharePercent: written.share ?? share };
+}
+
+/** That it names exactly one place was checked before. */
+function ownJobOf({ module, flows, ...places }: Written<ConfigFile["jobs"]>): OwnJob {
+  const where = PLACES.find((one) => places[one] !== undefined) ?? "after";
+  return { module, flows, where, anchor: places[where] ?? "" };
 }
 
 function scheduleEntryOf(written: Written<ConfigFile["schedule"]>): ScheduleEntry {

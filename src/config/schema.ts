@@ -95,14 +95,23 @@ const session = z.strictObject({
   warnAfter: duration.prefault("30d"),
 });
 
+const ownJob = z.strictObject({
+  module: relativePath.meta({
+    description: "A JavaScript module of the application whose default export is a job (see defineJob).",
+  }),
+  flows: z
+    .array(z.enum(["shutdown", "stop", "clean"]))
+    .min(1)
+    .meta({ description: "The flows it takes part in." }),
+  before: name.optional().meta({ description: "A stage of its own, before that of this job." }),
+  after: name.optional().meta({ description: "A stage of its own, after that of this job." }),
+  with: name.optional().meta({ description: "In the same stage as this job." }),
+});
+
 const scheduleEntry = z.strictObject({
   name,
   run: z.enum(["clean"]).meta({ description: "The flow to run." }),
-  jobs: z
-    .array(z.enum(["clean-session-locks", "prune-redis", "clean-temp-files"]))
-    .min(1)
-    .optional()
-    .meta({ description: "Only these jobs of the flow." }),
+  jobs: z.array(name).min(1).optional().meta({ description: "Only these jobs of the flow." }),
   cron: z.string().min(1),
   timezone: z.string().min(1).optional().meta({ description: "Default: the worker's own time zone." }),
   maxRandomDelay: duration.prefault("0s").meta({
@@ -147,6 +156,7 @@ export const configFileSchema = z
       description: "Never removed, whatever a rule says. A glob without a slash matches at any depth.",
     }),
     session: session.optional(),
+    jobs: z.array(ownJob).default([]).meta({ description: "Jobs of the application's own." }),
     schedule: z.array(scheduleEntry).default([]),
     limits: limits.prefault({}),
     pidNamespace: z.enum(["auto", "trusted"]).default("auto").meta({

@@ -1,18 +1,25 @@
-import type { Job } from "bullmq";
+import type { DependenciesOpts, Job } from "bullmq";
 import { withoutRunning } from "../report/assemble.ts";
+import { withItems } from "../report/items.ts";
 import type { JobResult } from "../report/job-reporter.ts";
+import { parseJobResult } from "../report/report-schema.ts";
 import { type GivenUp, reasonGivenUp } from "./given-up.ts";
 import type { PlannedTask } from "./intent.ts";
 import { CHILD_OPTIONS, type Queues, queueOf } from "./queues.ts";
+
+/** How many children are added, or read, in one go: a fleet must not block Redis, nor fill this process. */
+const PAGE = 200;
 
 /**
  * The tasks of a stage that the parent has no child for yet. A known one must never be added again: BullMQ would put
  * a failed child back among those the parent waits for, and it would wait for ever.
  */
 export async function unknownTo(parent: Job, stage: readonly PlannedTask[]): Promise<PlannedTask[]> {
-  const { processed = {}, unprocessed = [], ignored = {}, failed = [] } = await parent.getDependencies();
-  const names = [...Object.keys(processed), ...unprocessed, ...Object.keys(ignored), ...failed];
-  const known = new Set(names.map(idOfKey));
+  const known = new Set(await waitedForBy(parent)); // read first: whoever ends meanwhile is found below
+  for (const id of (await parent.getDependencies({ failed: { count: 100_000 } })).failed ?? [])
+    known.add(idOfKey(id));
+  for await (const [id] of pagesOf(parent, "processed")) known.add(id);
+  for await (const [id] of pagesOf(parent, "ignored")) known.add(id);
   return stage.filter(({ id, skip }) => skip === undefined && !known.has(id));
 }
 
@@ -24,14 +31,17 @@ export async function addChildren(
   givenUp: GivenUp,
 ): Promise<void> {
   const missing = tasks.filter(({ task }) => reasonGivenUp(givenUp, task.host) === undefined);
-  await queues.flow.addBulk(
-    missing.map(({ id, task }) => ({
-      name: task.job,
-      queueName: queueOf(task.host),
-      data: task,
-      opts: { ...CHILD_OPTIONS, jobId: id, parent: { id: idOf(parent), queue: parent.queueQualifiedName } },
-    })),
-  );
+  const opts = { ...CHILD_OPTIONS, parent: { id: idOf(parent), queue: parent.queueQualifiedName } };
+  for (let from = 0; from < missing.length; from += PAGE) {
+    await queues.flow.addBulk(
+      missing.slice(from, from + PAGE).map(({ id, task }) => ({
+        name: task.job,
+        queueName: queueOf(task.host),
+        data: task,
+        opts: { ...opts, jobId: id },
+      })),
+    );
+  }
 }
 
 interface CollectFacts {
@@ -47,17 +57,19 @@ function isOnceWithoutHosts(host: string | undefined, { givenUp, hosts }: Collec
   return host === undefined && hosts.every((one) => reasonGivenUp(givenUp, one) !== undefined);
 }
 
-/** One result per expected task: what came back, or why nothing did. */
+/** One result per expected task: what came back, or why nothing did. The more there are, the fewer items each keeps. */
 export async function collectResults(
   parent: Job,
   tasks: readonly PlannedTask[],
   facts: CollectFacts,
 ): Promise<JobResult[]> {
-  const { processed = {}, ignored = {} } = await parent.getDependencies();
-  const results = new Map(
-    Object.entries(processed).map(([key, value]) => [idOfKey(key), value as JobResult]),
-  );
-  const failures = new Map(Object.entries(ignored).map(([key, why]) => [idOfKey(key), String(why)]));
+  const results = new Map<string, JobResult>();
+  for await (const [id, value] of pagesOf(parent, "processed")) {
+    const result = parseJobResult(value);
+    if (result !== undefined) results.set(id, withItems(result, tasks.length));
+  }
+  const failures = new Map<string, string>();
+  for await (const [id, why] of pagesOf(parent, "ignored")) failures.set(id, String(why));
   return tasks.map(({ id, task, skip }) => {
     const without = withoutRunning.bind(undefined, task.job, task.host ?? facts.host);
     const failure = failures.get(id);
@@ -81,13 +93,37 @@ export async function collectResults(
 
 /** The ids of the children that the parent still waits for. */
 export async function waitedForBy(parent: Job): Promise<ReadonlySet<string>> {
-  const { unprocessed = [] } = await parent.getDependencies();
-  return new Set(unprocessed.map(idOfKey));
+  const ids = new Set<string>();
+  for await (const [id] of pagesOf(parent, "unprocessed")) ids.add(id);
+  return ids;
 }
 
 export function idOf(job: Job): string {
   if (job.id === undefined) throw new Error(`a ${job.name} job without an id`);
   return job.id;
+}
+
+/** The children of one kind, with what came of each, page by page; one that is seen twice is the same twice. */
+async function* pagesOf(
+  parent: Job,
+  kind: "processed" | "unprocessed" | "ignored",
+): AsyncGenerator<[id: string, value: unknown]> {
+  let cursor = 0;
+  do {
+    const options: DependenciesOpts = { [kind]: { cursor, count: PAGE } };
+    const page = await parent.getDependencies(options);
+    const children = page[kind] ?? [];
+    const entries = Array.isArray(children)
+      ? children.map((key): [string, unknown] => [key, undefined])
+      : Object.entries(children);
+    for (const [key, value] of entries) yield [idOfKey(key), value];
+    const next = {
+      processed: page.nextProcessedCursor,
+      unprocessed: page.nextUnprocessedCursor,
+      ignored: page.nextIgnoredCursor,
+    };
+    cursor = Number(next[kind] ?? 0);
+  } while (cursor !== 0);
 }
 
 /** A dependency is named `prefix:queue:id`, and our ids hold no colon. */

@@ -7,9 +7,11 @@ import { type Clock, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { connectRedis } from "../system/redis-connection.ts";
 import { isCancelled, requestCancel } from "./cancel.ts";
+import type { Catalog } from "./catalog.ts";
+import { type GoingRun, goingRuns } from "./going-on.ts";
 import { listRuns, loadReport, type RunSummary } from "./history.ts";
-import { liveWorkers, type WorkerInfo } from "./hosts.ts";
-import { type Intent, intentSchema, kindOf, newRunId, type PlannedTask, stagesOf } from "./intent.ts";
+import { fleet, type KnownHost, liveWorkers, type WorkerInfo } from "./hosts.ts";
+import { type Intent, kindOf, newRunId, type PlannedTask, requestSchema, stagesOf } from "./intent.ts";
 import { PARENT_OPTIONS, Queues, queueOf } from "./queues.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
 
@@ -29,19 +31,25 @@ export class QueueClient {
   readonly #clock: Clock;
   readonly #redis: RedisClient;
   readonly #queues: Queues;
+  readonly #catalog: Catalog;
   #isLost = false;
 
-  private constructor(redis: RedisClient, queues: Queues, clock: Clock) {
+  private constructor(redis: RedisClient, queues: Queues, catalog: Catalog, clock: Clock) {
     this.#redis = redis;
     this.#queues = queues;
+    this.#catalog = catalog;
     this.#clock = clock;
   }
 
   /** Throws `redis-unreachable`, within two seconds. */
-  static async connect(config: Pick<Config, "app" | "queue">, clock: Clock): Promise<QueueClient> {
+  static async connect(
+    config: Pick<Config, "app" | "queue">,
+    catalog: Catalog,
+    clock: Clock,
+  ): Promise<QueueClient> {
     const redis = await connectRedis(config.queue.url);
     // a lost connection shows in the next command; BullMQ's own copies of it say nothing new
-    return new QueueClient(redis, new Queues(redis, config.app, () => undefined), clock);
+    return new QueueClient(redis, new Queues(redis, config.app, () => undefined), catalog, clock);
   }
 
   /**
@@ -74,9 +82,11 @@ export class QueueClient {
   async stateOf(run: string): Promise<RunState> {
     const parent = await this.#queues.runs.getJob(run);
     if (parent !== undefined && parent.finishedOn === undefined) {
-      const intent = intentSchema.safeParse(parent.data);
-      if (!intent.success) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
-      return { state: "running", view: await this.#viewOf(run, stagesOf(run, intent.data)) };
+      const request = requestSchema.safeParse(parent.data).data;
+      if (request === undefined) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
+      const { hosts } = request;
+      const stages = hosts === "all" ? [] : stagesOf(run, { ...request, hosts }, this.#catalog);
+      return { state: "running", view: await this.#viewOf(run, stages) };
     }
     const report = await loadReport(this.#queues, run);
     if (report !== undefined) return { state: "finished", report };
@@ -99,8 +109,16 @@ export class QueueClient {
     return listRuns(this.#queues, count);
   }
 
+  going(): Promise<GoingRun[]> {
+    return goingRuns(this.#queues);
+  }
+
   workers(): Promise<WorkerInfo[]> {
     return liveWorkers(this.#queues);
+  }
+
+  hosts(): Promise<KnownHost[]> {
+    return fleet(this.#queues);
   }
 
   /** Once it is not, it never will be again. */
@@ -132,8 +150,8 @@ export class QueueClient {
   async #isWorthFollowing(run: string, kind: string, lifetimeMs: number): Promise<boolean> {
     if (await isCancelled(this.#queues, run)) return false;
     const parent = await this.#queues.runs.getJob(run);
-    const intent = intentSchema.safeParse(parent?.data);
-    if (parent === undefined || !intent.success || kindOf(intent.data) !== kind) return false;
+    const request = requestSchema.safeParse(parent?.data).data;
+    if (parent === undefined || request === undefined || kindOf(request) !== kind) return false;
     if (this.#clock.now() - parent.timestamp > lifetimeMs) return false;
     return GOING_ON.includes(await parent.getState());
   }

@@ -5,6 +5,7 @@ import { waitedForBy } from "./children.ts";
 import { giveUp, UNREACHABLE } from "./given-up.ts";
 import { liveHosts } from "./hosts.ts";
 import { intentSchema, type PlannedTask, stagesOf } from "./intent.ts";
+import type { Post } from "./post.ts";
 import { type Queues, queueOf } from "./queues.ts";
 
 /*
@@ -46,27 +47,21 @@ export async function clearDeadline(
 
 /** Frees a run from the children of a stage that it still waits for, and gives their hosts up. */
 export async function endStage(
-  queues: Queues,
-  run: string,
-  stage: number,
-  deadlineMs: number,
+  { queues, config, catalog }: Post,
+  { run, stage }: z.output<typeof deadlineSchema>,
 ): Promise<void> {
   const parent = await queues.runs.getJob(run);
   const intent = intentSchema.safeParse(parent?.data);
   if (parent === undefined || !intent.success) return;
   const waitedFor = await waitedForBy(parent);
   const alive = await liveHosts(queues);
-  const late = stagesOf(run, intent.data)
+  const late = stagesOf(run, intent.data, catalog)
     .flat()
     .filter(({ id, task }) => task.stage === stage && waitedFor.has(id));
   for (const { id, task } of late) {
     const isDead = task.host !== undefined && !alive.has(task.host);
-    await giveUp(
-      queues,
-      run,
-      task.host,
-      isDead ? UNREACHABLE : `not finished within ${formatDuration(deadlineMs)}`,
-    );
+    const late = `not finished within ${formatDuration(config.stageDeadlineMs)}`;
+    await giveUp(queues, run, task.host, isDead ? UNREACHABLE : late);
     await letGo(queues, id, queueOf(task.host));
   }
 }

@@ -1,6 +1,6 @@
 import type { Progress } from "../report/job-reporter.ts";
 import type { RunReport } from "../report/report.ts";
-import type { Run } from "./run.ts";
+import type { FollowOptions, Run } from "./run.ts";
 import type { RunView, TaskView } from "./view.ts";
 
 /** Something that happened in a run. `host` is absent for a job that runs once per run. */
@@ -24,13 +24,19 @@ export type RunEvent =
  * Follows a run, from where it is, as events; the last one is its report. What happens between two looks is told
  * in one go. Throws what `run.report()` throws. Leaving the loop early leaves the run alone.
  */
-export async function* follow(run: Run): AsyncGenerator<RunEvent, void> {
+export async function* follow(
+  run: Run,
+  options: Omit<FollowOptions, "onView"> = {},
+): AsyncGenerator<RunEvent, void> {
   const waiting: RunView[] = [];
   let wake = () => {};
   let ended = false;
-  const report = run.report((view) => {
-    waiting.push(view);
-    wake();
+  const report = run.report({
+    ...options,
+    onView: (view) => {
+      waiting.push(view);
+      wake();
+    },
   });
   const end = () => {
     ended = true;

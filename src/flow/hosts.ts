@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { NAME } from "../config/schema.ts";
 import type { Queues } from "./queues.ts";
+import { parseStored } from "./stored.ts";
 
 /*
  * Which workers are alive: each one keeps a key that expires by itself. Connections are not counted, because a
@@ -9,8 +10,10 @@ import type { Queues } from "./queues.ts";
 
 export const HEARTBEAT_MS = 5_000;
 const EXPIRY_MS = 15_000;
-/** After this, the name of a worker that is gone is forgotten. */
+/** After this, the name of a worker or a host that is gone is forgotten. */
 const MEMORY_MS = 86_400_000;
+/** More than any fleet has; whoever writes to Redis cannot make a run larger than this. */
+const MAX_HOSTS = 10_000;
 
 const workerSchema = z.object({
   host: z.string().regex(NAME),
@@ -21,6 +24,8 @@ const workerSchema = z.object({
   /** Tells whether two workers have the same config. */
   fingerprint: z.string().regex(/^[0-9a-f]{12}$/),
   root: z.string(),
+  /** Tells machines of one name apart. */
+  machine: z.string().max(64).default(""),
   /** ISO 8601. */
   since: z.iso.datetime(),
   /** A command that works only as long as its own run takes. */
@@ -36,11 +41,19 @@ export async function beat(queues: Queues, worker: WorkerInfo, nowMs: number): P
     .zadd(queues.key("workers"), nowMs, name)
     .zremrangebyscore(queues.key("workers"), "-inf", nowMs - MEMORY_MS)
     .exec();
+  if (worker.isCommand) return;
+  await queues.redis
+    .multi()
+    .zadd(queues.key("hosts"), nowMs, worker.host)
+    .zremrangebyscore(queues.key("hosts"), "-inf", nowMs - MEMORY_MS)
+    .exec();
 }
 
+/** A worker that ends in good order leaves no trace; its host is gone too, unless another worker of it beats again. */
 export async function signOff(queues: Queues, worker: WorkerInfo): Promise<void> {
   const name = nameOf(worker);
-  await queues.redis.multi().del(queues.key("worker", name)).zrem(queues.key("workers"), name).exec();
+  const farewell = queues.redis.multi().del(queues.key("worker", name)).zrem(queues.key("workers"), name);
+  await (worker.isCommand ? farewell : farewell.zrem(queues.key("hosts"), worker.host)).exec();
 }
 
 /** Every live worker of the app, sorted by host. */
@@ -52,15 +65,42 @@ export async function liveWorkers(queues: Queues): Promise<WorkerInfo[]> {
   const answers = ((await pipeline.exec()) ?? []).map(([, answer]) => answer);
   return names
     .flatMap((_, index) => {
-      const parsed = workerSchema.safeParse(parseJson(answers[2 * index]));
+      const worker = parseStored(workerSchema, answers[2 * index]);
       const ttlMs = Number(answers[2 * index + 1]);
-      return parsed.success && isBeating(ttlMs) ? [parsed.data] : [];
+      return worker !== undefined && isBeating(ttlMs) ? [worker] : [];
     })
     .toSorted((a, b) => a.host.localeCompare(b.host) || a.pid - b.pid);
 }
 
 export async function liveHosts(queues: Queues): Promise<ReadonlySet<string>> {
   return new Set((await liveWorkers(queues)).map(({ host }) => host));
+}
+
+/** A host that runs a maintenance worker, or did until it died. */
+export interface KnownHost {
+  readonly host: string;
+  /** ISO 8601. */
+  readonly lastSeen: string;
+}
+
+/**
+ * The hosts of the fleet: those whose worker beats, and those whose worker was seen within a day and did not sign
+ * off, since a worker that has died must not make its host forgotten. Sorted; commands do not count.
+ */
+export async function fleet(queues: Queues): Promise<KnownHost[]> {
+  const answers = await queues.redis.zrange(queues.key("hosts"), "0", String(MAX_HOSTS - 1), "WITHSCORES");
+  const known: KnownHost[] = [];
+  for (let index = 0; index < answers.length; index += 2) {
+    const host = answers[index] ?? "";
+    const seen = new Date(Number(answers[index + 1]));
+    if (NAME.test(host) && !Number.isNaN(seen.getTime())) known.push({ host, lastSeen: seen.toISOString() });
+  }
+  return known.toSorted((a, b) => a.host.localeCompare(b.host));
+}
+
+/** The names of the hosts of the fleet. */
+export async function knownHosts(queues: Queues): Promise<string[]> {
+  return (await fleet(queues)).map(({ host }) => host);
 }
 
 function nameOf({ host, pid, id }: WorkerInfo): string {
@@ -70,12 +110,4 @@ function nameOf({ host, pid, id }: WorkerInfo): string {
 /** A heartbeat that does not expire is none of ours: it would make a dead host look alive for ever. */
 function isBeating(ttlMs: number): boolean {
   return ttlMs > 0 && ttlMs <= EXPIRY_MS;
-}
-
-function parseJson(text: unknown): unknown {
-  try {
-    return typeof text === "string" ? JSON.parse(text) : undefined;
-  } catch {
-    return undefined; // somebody else wrote there: no worker of ours
-  }
 }

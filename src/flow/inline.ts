@@ -5,24 +5,28 @@ import { assemble, withoutRunning } from "../report/assemble.ts";
 import type { JobResult, Progress } from "../report/job-reporter.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
+import type { Catalog } from "./catalog.ts";
 import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
 import { Cancelled, runJob } from "./run-job.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
 
 export interface InlineOptions {
   readonly config: Config;
+  readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
   /** Abort it with `Cancelled` to stop after the current items. */
   readonly signal: AbortSignal;
   readonly onView: (view: RunView) => void;
+  /** What was done before, by the ids of the tasks: not done again. */
+  readonly done?: ReadonlyMap<string, JobResult> | undefined;
 }
 
 /** Runs the same stages and jobs in this process, on this host, without a queue. Never throws for a job. */
 export async function runInline(run: string, intent: Intent, options: InlineOptions): Promise<RunReport> {
-  const { config, clock, log, signal, onView } = options;
+  const { config, catalog, clock, log, signal, onView, done } = options;
   const startedAtMs = clock.now();
-  const stages = stagesOf(run, intent);
+  const stages = stagesOf(run, intent, catalog);
   const states = new Map<string, Pick<TaskView, "state" | "progress">>();
   const results: JobResult[] = [];
   for (const stage of stages) results.push(...(await Promise.all(stage.map(runTask))));
@@ -44,13 +48,17 @@ export async function runInline(run: string, intent: Intent, options: InlineOpti
   );
 
   async function runTask({ id, task, skip }: PlannedTask): Promise<JobResult> {
+    const before = done?.get(id);
+    if (before !== undefined) return before;
     if (skip !== undefined) return withoutRunning(task.job, config.host, "skipped", skip);
     if (signal.aborted)
       return withoutRunning(task.job, config.host, "skipped", "the run was cancelled before");
+    const job = catalog.jobs.get(task.job);
+    if (job === undefined) throw new Error(`there is no job ${task.job}`);
     show(id, "running");
     try {
       const onProgress = (progress: Progress) => show(id, "running", progress);
-      return await runJob(task, { config, clock, log, signal, onProgress });
+      return await runJob(task, job, { config, catalog, clock, log, signal, onProgress });
     } catch (error) {
       if (error instanceof Cancelled) throw error;
       return withoutRunning(task.job, config.host, "failed", messageOf(error));

@@ -3,6 +3,7 @@ import { type LoadedConfig, loadConfig } from "../config/load.ts";
 import { packageVersion } from "../system/package.ts";
 import { resolveRoot } from "../system/root.ts";
 import { Application } from "./application.ts";
+import { loadCatalog } from "./catalog.ts";
 
 export interface OpenOptions {
   /** The application's root. Default: the current directory. */
@@ -22,5 +23,6 @@ export async function openApplication(
 ): Promise<{ application: Application; loaded: LoadedConfig }> {
   const { root = process.cwd(), configFile, host, redisUrl, log } = options;
   const loaded = await loadConfig({ root: resolveRoot(root), configFile, host, redisUrl, env: process.env });
-  return { application: new Application(loaded.config, { log, version: packageVersion() }), loaded };
+  const catalog = await loadCatalog(loaded.config);
+  return { application: new Application(loaded.config, { catalog, log, version: packageVersion() }), loaded };
 }

@@ -2,51 +2,107 @@ import { randomBytes } from "node:crypto";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
+import type { JobResult } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
+import { machineId } from "../system/machine.ts";
+import type { Catalog } from "./catalog.ts";
 import type { QueueClient } from "./client.ts";
+import type { QueueConnection } from "./connection.ts";
 import type { WorkerInfo } from "./hosts.ts";
+import { Trouble } from "./trouble.ts";
 import { MaintenanceWorker } from "./worker.ts";
 
 export interface OwnWorkerOptions {
   readonly config: Config;
+  readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
+  /** Of this package; told to other hosts. */
   readonly version: string;
-  readonly client: () => Promise<QueueClient>;
-  readonly onError: (error: Error) => void;
+  readonly connection: QueueConnection;
 }
 
-/**
- * Starts a worker of this host in this process. `isCommand`: it works only as long as a command takes.
- * Throws `refused` when another worker of this host looks after another directory under the same name: each would
- * do the other's jobs, in the wrong place.
- */
-export async function startOwnWorker(
-  options: OwnWorkerOptions,
-  isCommand: boolean,
-): Promise<MaintenanceWorker> {
-  const { config, clock, log, version, client, onError } = options;
-  const { host, root, fingerprint } = config;
-  const since = new Date(clock.now()).toISOString();
-  const id = randomBytes(3).toString("hex");
-  const info = { host, pid: process.pid, id, version, fingerprint, root, since, isCommand };
-  refuseOtherRoot(config, await (await client()).workers());
-  const worker = await MaintenanceWorker.start({ config, clock, log, info, onError });
-  try {
-    refuseOtherRoot(config, await (await client()).workers()); // one that started at the same moment
-    return worker;
-  } catch (error) {
-    await worker.close(0);
-    throw error;
+/** The worker of this host in this process, once it is needed. */
+export class OwnWorker {
+  readonly #options: OwnWorkerOptions;
+  readonly #trouble: Trouble;
+  #worker: Promise<MaintenanceWorker> | undefined;
+
+  constructor(options: OwnWorkerOptions) {
+    this.#options = options;
+    this.#trouble = new Trouble(options.clock, options.log);
+  }
+
+  /**
+   * Starts it, once; `isCommand` says that it works only as long as a command takes, so that others do not count on
+   * it. Throws `refused` when another worker has the same host name and looks after another directory, or works on
+   * another machine: each would do the other's jobs, in the wrong place.
+   */
+  start(isCommand: boolean): Promise<MaintenanceWorker> {
+    const starting = this.#worker ?? this.#start(isCommand);
+    this.#worker = starting;
+    starting.catch(() => {
+      if (this.#worker === starting) this.#worker = undefined;
+    });
+    return starting;
+  }
+
+  /** Works for this host if nobody else does; with `lasting`, somebody else must, or it throws `refused`. */
+  async ensure(client: QueueClient, { lasting }: { lasting: boolean }): Promise<void> {
+    if (this.#worker !== undefined) return;
+    const worker = findWorker(this.#options, await client.workers());
+    if (lasting && (worker === undefined || worker.isCommand)) {
+      throw new SafeShutdownError(
+        "refused",
+        "--detach needs a live worker here: start `safe-shutdown worker`",
+      );
+    }
+    if (worker === undefined) await this.start(true);
+  }
+
+  /** Tells others at once that this process does not work any more. */
+  async signOff(): Promise<void> {
+    await (await this.#worker)?.signOff();
+  }
+
+  /** Ends it, if there is one, and answers what it did as a command's worker; current jobs may finish. */
+  async close(): Promise<ReadonlyMap<string, JobResult> | undefined> {
+    const [own] = await Promise.allSettled([this.#worker]);
+    this.#worker = undefined;
+    if (own.status === "rejected" || own.value === undefined) return undefined;
+    await own.value.close();
+    return own.value.results;
+  }
+
+  async #start(isCommand: boolean): Promise<MaintenanceWorker> {
+    const { config, catalog, clock, log, version, connection } = this.#options;
+    const { host, root, fingerprint } = config;
+    const since = new Date(clock.now()).toISOString();
+    const id = randomBytes(3).toString("hex");
+    const machine = machineId();
+    const info = { host, pid: process.pid, id, version, fingerprint, root, machine, since, isCommand };
+    const onError = (error: Error) => this.#trouble.note(error);
+    refuseOtherPlace(config, await (await connection.client()).workers());
+    const worker = await MaintenanceWorker.start({ config, catalog, clock, log, info, onError });
+    try {
+      refuseOtherPlace(config, await (await connection.client()).workers()); // one that started at the same moment
+      return worker;
+    } catch (error) {
+      await worker.close(0);
+      throw error;
+    }
   }
 }
 
 /**
- * Whether somebody works for this host already. Throws `refused` when that one looks after another directory; warns
- * when it has another config, which then counts.
+ * Whether somebody works for this host already. Throws `refused` when that one works in another place; warns when it
+ * has another config, which then counts.
  */
-export function findWorker(config: Config, workers: readonly WorkerInfo[], log: Log): WorkerInfo | undefined {
-  refuseOtherRoot(config, workers);
+function findWorker(
+  { config, log }: Pick<OwnWorkerOptions, "config" | "log">,
+  workers: readonly WorkerInfo[],
+): WorkerInfo | undefined {
+  refuseOtherPlace(config, workers);
   const worker = workers.filter(({ host }) => host === config.host).toSorted(longLivedFirst)[0];
   if (worker !== undefined && worker.fingerprint !== config.fingerprint) {
     log.warn({ pid: worker.pid }, "the live worker has another config than this command: its own counts");
@@ -58,8 +114,14 @@ function longLivedFirst(a: WorkerInfo, b: WorkerInfo): number {
   return Number(a.isCommand) - Number(b.isCommand);
 }
 
-function refuseOtherRoot({ app, host, root }: Config, workers: readonly WorkerInfo[]): void {
-  const other = workers.find((one) => one.host === host && one.root !== root);
+function refuseOtherPlace({ app, host, root }: Config, workers: readonly WorkerInfo[]): void {
+  const namesakes = workers.filter((one) => one.host === host);
+  const stranger = namesakes.find(({ machine }) => machine !== "" && machine !== machineId());
+  if (stranger !== undefined) {
+    const who = `a worker of ${app} on another machine (pid ${stranger.pid}) calls itself ${host} too`;
+    throw new SafeShutdownError("refused", `${who}: give each machine a name of its own with --host`);
+  }
+  const other = namesakes.find((one) => one.root !== root);
   if (other === undefined) return;
   throw new SafeShutdownError(
     "refused",

@@ -1,8 +1,6 @@
 import { type Job, WaitingChildrenError } from "bullmq";
-import type { Config } from "../config/config.ts";
 import { assemble } from "../report/assemble.ts";
 import type { RunReport } from "../report/report.ts";
-import type { Clock } from "../system/clock.ts";
 import { isCancelled } from "./cancel.ts";
 import { addChildren, collectResults, idOf, unknownTo } from "./children.ts";
 import { clearDeadline, setDeadline } from "./deadline.ts";
@@ -11,13 +9,8 @@ import { saveReport } from "./history.ts";
 import { liveHosts } from "./hosts.ts";
 import { nextStepsOf } from "./inline.ts";
 import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
+import type { Post } from "./post.ts";
 import type { Queues } from "./queues.ts";
-
-export interface ParentOptions {
-  readonly queues: Queues;
-  readonly config: Config;
-  readonly clock: Clock;
-}
 
 /**
  * Runs the stages of a run, one after another, and saves its report. There is no cursor to lose: from the top
@@ -28,10 +21,10 @@ export async function runParent(
   parent: Job,
   token: string,
   intent: Intent,
-  { queues, config, clock }: ParentOptions,
+  { queues, config, catalog, clock }: Post,
 ): Promise<RunReport> {
   const run = idOf(parent);
-  const stages = stagesOf(run, intent);
+  const stages = stagesOf(run, intent, catalog);
   for (const stage of stages) {
     if (await isCancelled(queues, run)) break;
     const pending = await unknownTo(parent, stage);

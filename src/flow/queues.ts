@@ -12,7 +12,8 @@ export const HISTORY_MS = 30 * 86_400_000;
 /** How many finished runs of a flow are kept. */
 export const HISTORY_COUNT = 200;
 
-function prefixOf(app: string): string {
+/** The prefix of all keys of an app. */
+export function prefixOf(app: string): string {
   return `{safe-shutdown-${app}}`;
 }
 
@@ -42,7 +43,12 @@ export const CHILD_OPTIONS: JobsOptions = {
 };
 
 /** Locks renew every half of `lockDuration`; a killed worker's job is taken over after about 25 s at most. */
-export const WORKER_TIMING = { lockDuration: 15_000, stalledInterval: 5_000 } as const;
+export const WORKER_TIMING = {
+  lockDuration: 15_000,
+  stalledInterval: 5_000,
+  // how long a command that Redis was lost under waits before it is tried again
+  runRetryDelay: 1_000,
+} as const;
 
 /** A request that nobody took up for this long is refused: the world it was meant for is gone. */
 export const REQUEST_VALID_MS = 10 * 60_000;

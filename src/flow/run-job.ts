@@ -1,12 +1,11 @@
-import { flows } from "../../jobs/flows.ts";
-import type { Log } from "../../jobs/job.ts";
-import { type JobName, jobs } from "../../jobs/registry.ts";
+import type { Job, Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import { JobReporter, type JobResult, type Progress } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
 import type { LimitedRule, Rehearsed } from "../system/quota.ts";
 import { openWorld, type WorldOptions } from "../system/world.ts";
+import type { Catalog } from "./catalog.ts";
 import type { Task } from "./intent.ts";
 
 /** Why a job was told to stop before its end. */
@@ -17,6 +16,7 @@ export class Cancelled extends Error {
 /** Where a job runs. */
 export interface JobEnvironment {
   readonly config: Config;
+  readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -28,13 +28,13 @@ export interface JobEnvironment {
  * A refusal, a cancellation or an unreachable Redis is a result; any other exception is thrown, and so is one
  * after `signal` was aborted for another reason than `Cancelled`.
  */
-export async function runJob(task: Task, environment: JobEnvironment): Promise<JobResult> {
-  const { config, clock, signal, onProgress } = environment;
+export async function runJob(task: Task, job: Job, environment: JobEnvironment): Promise<JobResult> {
+  const { config, catalog, clock, signal, onProgress } = environment;
   const startedAtMs = clock.now();
   const report = new JobReporter(task.job, config.host, onProgress);
   try {
-    const rehearsed = await rehearse(task, environment);
-    await perform(task, report, environment, { rehearsed, presumeStopped: presumptionOf(task) });
+    const rehearsed = await rehearse(task, job, environment);
+    await perform(task, job, report, environment, { rehearsed, presumeStopped: presumptionOf(task, catalog) });
     return report.finish(clock.now() - startedAtMs);
   } catch (error) {
     if (signal.aborted && !(signal.reason instanceof Cancelled)) throw error;
@@ -45,14 +45,17 @@ export async function runJob(task: Task, environment: JobEnvironment): Promise<J
 /** Runs a job on a world of its own; answers how many candidates each rule had. */
 async function perform(
   task: Task,
+  job: Job,
   report: JobReporter,
   { config, clock, log, signal }: JobEnvironment,
   expectations: Pick<WorldOptions, "presumeStopped" | "rehearsed">,
 ): Promise<Rehearsed> {
-  const { run, job, mode, keepRedis, force } = task;
-  const world = await openWorld({ run, job, config, mode, keepRedis, signal, clock, ...expectations });
+  const { run, mode, keepRedis, force } = task;
+  const about = { run, job: task.job };
+  const world = await openWorld({ ...about, config, mode, keepRedis, signal, clock, ...expectations });
   try {
-    await jobs[job].run({ force }, { config, ...world, report, log, signal });
+    const bound = logWith(log, { ...about, host: config.host });
+    await job.run({ force, keepRedis }, { config, ...world, report, log: bound, signal });
     const landslide = mode === "plan" ? world.landslide() : undefined;
     if (landslide !== undefined) throw new SafeShutdownError("refused", landslide);
     return world.candidates();
@@ -67,16 +70,20 @@ const UNLIMITED = { files: Number.POSITIVE_INFINITY, keys: Number.POSITIVE_INFIN
  * Where the share of what may go is limited, the job is run as a plan first: only then is it known how much there is
  * and how much of it would go. Throws `refused` when it is too much; by then nothing was removed.
  */
-async function rehearse(task: Task, environment: JobEnvironment): Promise<Rehearsed | undefined> {
+async function rehearse(
+  task: Task,
+  job: Job,
+  environment: JobEnvironment,
+): Promise<Rehearsed | undefined> {
   const { config } = environment;
   if (task.mode === "plan" || !isShareLimited(task, config)) return undefined;
   const report = new JobReporter(task.job, config.host);
   const unlimited = { ...environment, config: { ...config, limits: UNLIMITED } };
-  return perform({ ...task, mode: "plan" }, report, unlimited, { presumeStopped: undefined });
+  return perform({ ...task, mode: "plan" }, job, report, unlimited, { presumeStopped: undefined });
 }
 
 function isShareLimited({ job }: Task, { locks, temp, redis }: Config): boolean {
-  const rules: Partial<Record<JobName, readonly LimitedRule[]>> = {
+  const rules: Partial<Record<string, readonly LimitedRule[]>> = {
     "clean-session-locks": locks,
     "clean-temp-files": temp,
     "prune-redis": redis.prune,
@@ -88,8 +95,11 @@ function isShareLimited({ job }: Task, { locks, temp, redis }: Config): boolean 
 const LOOKS_AT_PROCESSES: readonly string[] = ["clean-session-locks", "clean-temp-files"];
 
 /** In a plan, a job after `stop-services` must see the world as that would have left it. */
-function presumptionOf({ flow, stage, mode, force, job }: Task): { force: boolean } | undefined {
-  const before: readonly string[] = flows[flow].slice(0, stage).flat();
+function presumptionOf(
+  { flow, stage, mode, force, job }: Task,
+  { flows }: Catalog,
+): { force: boolean } | undefined {
+  const before = flows[flow].slice(0, stage).flat();
   const isAfterStop = mode === "plan" && before.includes("stop-services") && LOOKS_AT_PROCESSES.includes(job);
   return isAfterStop ? { force } : undefined;
 }
@@ -103,4 +113,12 @@ function endingOf(error: unknown, report: JobReporter): Parameters<JobReporter["
     }
   }
   throw error instanceof Error ? error : new Error(messageOf(error));
+}
+
+/** What a job logs says which job it was. */
+function logWith(log: Log, about: object): Log {
+  return {
+    info: (facts, message) => log.info({ ...about, ...facts }, message),
+    warn: (facts, message) => log.warn({ ...about, ...facts }, message),
+  };
 }

@@ -1,13 +1,15 @@
 import { createTask, type Logger, type ScheduledTask } from "node-cron";
+import { z } from "zod";
 import type { Log } from "../../jobs/job.ts";
 import type { Config, ScheduleEntry } from "../config/config.ts";
 import { messageOf } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import { loadReport } from "./history.ts";
-import { liveWorkers } from "./hosts.ts";
+import { knownHosts } from "./hosts.ts";
 import { type Intent, intentSchema } from "./intent.ts";
 import { PARENT_OPTIONS, type Queues } from "./queues.ts";
+import { parseStored } from "./stored.ts";
 
 /*
  * Every worker ticks. The id of a scheduled run holds the time of its slot, so however many workers tick, a slot
@@ -31,6 +33,13 @@ export interface ScheduleOptions {
   readonly log: Log;
 }
 
+const skippedSlot = z.object({
+  /** When it was: ISO 8601. */
+  at: z.iso.datetime(),
+  reason: z.string(),
+});
+type SkippedSlot = Readonly<z.output<typeof skippedSlot>>;
+
 /** An entry with its past and its future. */
 export interface ScheduleState {
   readonly name: string;
@@ -38,6 +47,8 @@ export interface ScheduleState {
   /** `undefined`: the time zone of this process. */
   readonly timezone: string | undefined;
   readonly last: { readonly run: string; readonly at: string; readonly verdict: string } | undefined;
+  /** The newest slot that had no run of its own, and why. */
+  readonly skipped: SkippedSlot | undefined;
   /** ISO 8601. */
   readonly next: readonly string[];
 }
@@ -49,7 +60,13 @@ export async function startSchedule(options: ScheduleOptions): Promise<() => Pro
   const forgotten = (await queues.redis.zrange(slotsKey(queues), "0", "-1")).filter(
     (name) => !names.includes(name),
   );
-  if (forgotten.length > 0) await queues.redis.zrem(slotsKey(queues), ...forgotten);
+  if (forgotten.length > 0) {
+    await queues.redis
+      .multi()
+      .zrem(slotsKey(queues), ...forgotten)
+      .hdel(skippedKey(queues), ...forgotten)
+      .exec();
+  }
 
   const tasks = await Promise.all(
     config.schedule.map(async (entry) => {
@@ -58,8 +75,8 @@ export async function startSchedule(options: ScheduleOptions): Promise<() => Pro
           log.warn({ schedule: entry.name, error: messageOf(error) }, "a scheduled run could not be queued"),
         ),
       );
+      await task.start(); // first, so that no slot falls between what is made up and what is ticked
       await makeUp(entry, task, options);
-      await task.start();
       return task;
     }),
   );
@@ -76,7 +93,8 @@ export function scheduleStates(config: Config, queues: Queues | undefined): Prom
       const next = task.getNextRuns(3).map((date) => date.toISOString());
       await task.destroy();
       const last = queues === undefined ? undefined : await lastOf(entry, queues);
-      return { name: entry.name, cron: entry.cron, timezone: entry.timezone, last, next };
+      const skipped = queues === undefined ? undefined : await lastSkipOf(entry, queues);
+      return { name: entry.name, cron: entry.cron, timezone: entry.timezone, last, skipped, next };
     }),
   );
 }
@@ -97,8 +115,7 @@ async function fire(
   slot: Date,
   { config, queues, log }: ScheduleOptions,
 ): Promise<void> {
-  const others = (await liveWorkers(queues)).filter(({ isCommand }) => !isCommand);
-  const hosts = [...new Set([config.host, ...others.map(({ host }) => host)])].toSorted();
+  const hosts = [...new Set([config.host, ...(await knownHosts(queues))])].toSorted();
   const intent: Intent = intentSchema.parse({
     version: 1,
     flow: entry.flow,
@@ -110,14 +127,26 @@ async function fire(
     keepRedis: false,
   });
   const run = runIdOf(entry, slot.getTime());
+  const at = slot.toISOString();
+  if ((await lastSkipOf(entry, queues))?.at === at) return; // a slower worker must not run what was skipped
   const job = await queues.runs.add(entry.flow, intent, {
     ...PARENT_OPTIONS,
     jobId: run,
     deduplication: { id: `schedule ${entry.name}` },
   });
-  await queues.redis.zadd(slotsKey(queues), "GT", slot.getTime(), entry.name);
-  if (job.id === run) log.info({ schedule: entry.name, run }, "slot queued");
-  else log.info({ schedule: entry.name, run: job.id ?? "" }, "slot skipped: the last run still goes on");
+  const isFirst = (await queues.redis.zadd(slotsKey(queues), "GT", "CH", slot.getTime(), entry.name)) !== 0;
+  if (job.id === run) {
+    if (isFirst) log.info({ schedule: entry.name, run }, "slot queued");
+    return;
+  }
+  const skipped: SkippedSlot = { at, reason: `${job.id} was still going on` };
+  await queues.redis.hset(skippedKey(queues), entry.name, JSON.stringify(skipped));
+  log.info({ schedule: entry.name, run: job.id ?? "" }, "slot skipped: the last run still goes on");
+}
+
+async function lastSkipOf({ name }: ScheduleEntry, queues: Queues): Promise<SkippedSlot | undefined> {
+  const text = await queues.redis.hget(skippedKey(queues), name);
+  return parseStored(skippedSlot, text);
 }
 
 /** The first time an entry is seen, nothing was missed: its past starts now. */
@@ -164,4 +193,8 @@ function runIdOf({ name }: ScheduleEntry, slotMs: number): string {
 
 function slotsKey(queues: Queues): string {
   return queues.key("slots");
+}
+
+function skippedKey(queues: Queues): string {
+  return queues.key("skipped-slots");
 }

@@ -2,17 +2,10 @@ import type { Log } from "../../jobs/job.ts";
 import { redactText } from "../config/redact.ts";
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../system/clock.ts";
-
-/*
- * What a worker hears from its connections. A Redis that is away comes back, and the connections with it; one that
- * says no goes on saying it, thousands of times a second.
- */
+import { refusalIn } from "./refusals.ts";
 
 /** The same trouble is logged once in this time, with how often it came. */
 const QUIET_MS = 30_000;
-
-/** Error codes of a server that is there and says no. Scripts put their own words around them. */
-const REFUSAL = /\b(NOPERM|NOAUTH|WRONGPASS|READONLY|OOM|MISCONF|CROSSSLOT|NOREPLICAS|CLUSTERDOWN)\b/;
 
 /** Logs what connections complain of, each kind seldom: a refusal is one kind, however it is worded. */
 export class Trouble {
@@ -27,8 +20,7 @@ export class Trouble {
 
   note(error: unknown): void {
     const message = redactText(messageOf(error));
-    const refusal = REFUSAL.exec(message)?.[1];
-    this.#tell(refusal ?? message, message);
+    this.#tell(refusalIn(error) ?? message, message);
   }
 
   #tell(kind: string, message: string): void {

@@ -1,42 +1,29 @@
-import {
-  type Job,
-  type Processor,
-  UnrecoverableError,
-  WaitingError,
-  Worker,
-  type WorkerOptions,
-} from "bullmq";
-import { z } from "zod";
-import { flowNames } from "../../jobs/flows.ts";
+import { type Processor, Worker, type WorkerOptions } from "bullmq";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
-import { formatDuration } from "../config/duration.ts";
-import { withoutRunning } from "../report/assemble.ts";
-import type { JobResult, Progress } from "../report/job-reporter.ts";
+import type { JobResult } from "../report/job-reporter.ts";
 import { type Clock, every, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { openRedis } from "../system/redis-connection.ts";
-import { isCancelled, watchCancel } from "./cancel.ts";
-import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
-import { givenUpOf, reasonGivenUp } from "./given-up.ts";
+import type { Catalog } from "./catalog.ts";
 import { beat, HEARTBEAT_MS, signOff, type WorkerInfo } from "./hosts.ts";
-import { intentSchema, taskSchema } from "./intent.ts";
-import { runParent } from "./parent.ts";
-import { lifetimeOf, Queues, queueOf, REQUEST_VALID_MS, RUNS, WORKER_TIMING } from "./queues.ts";
-import { runJob } from "./run-job.ts";
+import type { Post } from "./post.ts";
+import { Queues, queueOf, RUNS, WORKER_TIMING } from "./queues.ts";
+import { Refusals } from "./refusals.ts";
+import { takeRun } from "./take-run.ts";
+import { takeTask } from "./take-task.ts";
 
 export interface MaintenanceWorkerOptions {
   readonly config: Config;
+  readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
   readonly info: WorkerInfo;
+  /** Told of all trouble with Redis, however often it comes. */
   readonly onError: (error: Error) => void;
 }
 
-const PROGRESS_MS = 250;
 const CLOSE_MS = 1_000;
-/** In characters: a request may bring keys of any length. */
-const LONGEST_REFUSAL = 500;
 
 /** A worker that can be let go of while Redis is away, when its `close` never ends. */
 class AbandonableWorker extends Worker {
@@ -47,33 +34,50 @@ class AbandonableWorker extends Worker {
   }
 }
 
-/** Why a job was interrupted to be run again. */
-class Interrupted extends Error {}
-
 /**
  * The maintenance worker: takes runs, and the jobs of this host, from the queue. It reconnects to Redis by
- * itself. Paths, patterns and commands come from its own config only.
+ * itself, and rests while Redis refuses. Paths, patterns and commands come from its own config only.
  */
 export class MaintenanceWorker {
+  /** Resolves, with a last word, when Redis has refused for so long that somebody must look; the worker takes no job then. */
+  readonly gaveUp: Promise<string>;
+  /** What a command's own worker did, by the ids of the tasks; a lasting worker remembers nothing. */
+  readonly results: ReadonlyMap<string, JobResult>;
   readonly #options: MaintenanceWorkerOptions;
   readonly #redis: RedisClient;
   readonly #queues: Queues;
   readonly #workers: AbandonableWorker[];
+  readonly #refusals: Refusals;
   readonly #stopBeating: () => void;
   #closing: Promise<void> | undefined;
 
   private constructor(options: MaintenanceWorkerOptions, redis: RedisClient, queues: Queues) {
+    const { config, catalog, clock, log, info } = options;
     this.#options = options;
     this.#redis = redis;
     this.#queues = queues;
+    const results = new Map<string, JobResult>();
+    this.results = results;
+    const post: Post = { config, catalog, queues, clock, log, ...(info.isCommand && { results }) };
     this.#workers = [
-      this.#listen(RUNS, (job, token, signal) => this.#processRun(job, token, signal)),
-      this.#listen(queueOf(options.config.host), (job, token, signal) =>
-        this.#processTask(job, token, signal),
-      ),
+      this.#listen(RUNS, (job, token, signal) => takeRun(post, job, token, signal)),
+      this.#listen(queueOf(config.host), (job, token, signal) => takeTask(post, job, token, signal)),
     ];
+    let giveUp: (lastWord: string) => void = () => {};
+    this.gaveUp = new Promise((resolve) => {
+      giveUp = resolve;
+    });
+    this.#refusals = new Refusals({
+      ...{ clock, log, giveUp },
+      rest: () => {
+        for (const worker of this.#workers) void worker.pause(true);
+      },
+      resume: () => {
+        for (const worker of this.#workers) worker.resume();
+      },
+    });
     this.#stopBeating = every(HEARTBEAT_MS, () => {
-      beat(queues, options.info, options.clock.now()).catch(options.onError);
+      beat(queues, info, clock.now()).catch((error) => this.#hear(error));
     });
   }
 
@@ -116,6 +120,7 @@ export class MaintenanceWorker {
 
   async #close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
+    this.#refusals.stop();
     const signedOff = settlesWithin(this.signOff(), CLOSE_MS, clock);
     const closed = Promise.allSettled(this.#workers.map((worker) => worker.close()));
     let isClosed = await settlesWithin(closed, graceMs, clock);
@@ -144,92 +149,14 @@ export class MaintenanceWorker {
     };
     // BullMQ passes the signal only to a function that names three parameters
     const worker = new AbandonableWorker(queue, (job, token, signal) => process(job, token, signal), options);
-    worker.on("error", this.#options.onError);
+    worker.on("error", (error) => this.#hear(error));
     worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) worker.cancelJob(id, "the job's lock was lost");
     });
     return worker;
   }
 
-  async #processRun(job: Job, token = "", signal?: AbortSignal): Promise<unknown> {
-    const { config, clock, log } = this.#options;
-    if (job.name === DEADLINE) {
-      const { run, stage } = parse(deadlineSchema, job.data);
-      return endStage(this.#queues, run, stage, config.stageDeadlineMs);
-    }
-    const isRun = flowNames.some((name) => name === job.name);
-    if (!isRun) return this.#processTask(job, token, signal);
-    const intent = parse(intentSchema, job.data);
-    if (job.attemptsStarted <= 1 && clock.now() - job.timestamp > REQUEST_VALID_MS) {
-      throw new UnrecoverableError(
-        `refused: requested ${formatDuration(clock.now() - job.timestamp)} ago, and no worker was there to run it`,
-      );
-    }
-    const { run, verdict, durationMs } = await runParent(job, token, intent, {
-      queues: this.#queues,
-      config,
-      clock,
-    });
-    log.info({ run, flow: intent.flow, mode: intent.mode, verdict, durationMs }, "run ended");
-    return { verdict };
+  #hear(error: Error): void {
+    if (!this.#refusals.note(error)) this.#options.onError(error);
   }
-
-  async #processTask(job: Job, token = "", signal?: AbortSignal): Promise<JobResult> {
-    const { config, clock, log } = this.#options;
-    const task = parse(taskSchema, job.data);
-    if (task.host !== undefined && task.host !== config.host) {
-      throw new UnrecoverableError(`a job for ${task.host} was put into the queue of ${config.host}`);
-    }
-    if (clock.now() - job.timestamp > lifetimeOf(config)) {
-      const ago = formatDuration(clock.now() - job.timestamp);
-      return withoutRunning(task.job, config.host, "failed", `it was asked for ${ago} ago: too late`);
-    }
-    const givenUp = reasonGivenUp(await givenUpOf(this.#queues, task.run), task.host);
-    if (givenUp !== undefined) return withoutRunning(task.job, config.host, "missing", givenUp);
-    if (await isCancelled(this.#queues, task.run)) {
-      return withoutRunning(task.job, config.host, "skipped", "the run was cancelled before");
-    }
-    const cancel = watchCancel(this.#queues, task.run);
-    const interrupt = new AbortController();
-    signal?.addEventListener("abort", () => interrupt.abort(new Interrupted(String(signal.reason))));
-    const stopped = AbortSignal.any([cancel.signal, interrupt.signal]);
-    try {
-      const onProgress = throttle(PROGRESS_MS, clock, (progress: Progress) => {
-        job.updateProgress(progress).catch(() => undefined);
-      });
-      const about = { run: task.run, job: task.job, host: config.host, mode: task.mode };
-      log.info(about, "job begins");
-      const result = await runJob(task, { config, clock, log, signal: stopped, onProgress });
-      const { status, reason, durationMs, totals } = result.report;
-      log.info(
-        { ...about, status, ...(reason !== undefined && { reason }), durationMs, ...totals },
-        "job ended",
-      );
-      await job.updateProgress({ totals }).catch(() => undefined);
-      return result;
-    } catch (error) {
-      if (!(stopped.reason instanceof Interrupted)) throw error;
-      await job.moveToWait(token);
-      throw new WaitingError();
-    } finally {
-      cancel.stop();
-    }
-  }
-}
-
-/** What is refused once is never tried again, however many attempts the request asks for. */
-function parse<T>(schema: z.ZodType<T>, data: unknown): T {
-  const { data: parsed, error } = schema.safeParse(data);
-  if (error === undefined) return parsed;
-  throw new UnrecoverableError(`refused: ${z.prettifyError(error).slice(0, LONGEST_REFUSAL)}`);
-}
-
-/** Calls at most once in `ms`; what comes sooner is dropped, since the next report says it too. */
-function throttle<T>(ms: number, clock: Clock, act: (value: T) => void): (value: T) => void {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  return (value) => {
-    if (clock.now() - lastMs < ms) return;
-    lastMs = clock.now();
-    act(value);
-  };
 }

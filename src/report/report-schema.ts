@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { JobResult } from "./job-reporter.ts";
 import type { RunReport } from "./report.ts";
 
 /*
@@ -71,6 +72,14 @@ const runReport = z.object({
   system: system.nullable(),
   nextSteps: z.array(z.string()),
 });
+
+const jobResult = z.object({ report: job, system: system.optional(), refused: z.literal(true).optional() });
+
+/** What a job handed over, or `undefined` when it is something else. */
+export function parseJobResult(value: unknown): JobResult | undefined {
+  const parsed = jobResult.safeParse(value);
+  return parsed.success ? (parsed.data as JobResult) : undefined;
+}
 
 /** The report in a text from Redis, or `undefined` when it holds none. */
 export function parseReport(text: string): RunReport | undefined {

@@ -66,7 +66,7 @@ function renderJob(job: JobReport, { hosts, mode }: RunReport, { palette, verbos
   }
   for (const scan of job.scans ?? []) lines.push(...renderScan(scan, palette));
   if (job.truncated)
-    lines.push(palette.dim("  the report keeps the first 1000 of each outcome; the totals count all"));
+    lines.push(palette.dim("  the report keeps the first of each outcome; the totals count all"));
   return lines;
 }
 

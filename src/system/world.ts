@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import { protectedKeysOf } from "../config/protected-keys.ts";
 import type { Mode } from "../report/report.ts";
+import { type Act, actIn } from "./act.ts";
 import { CeleryTasks } from "./celery-tasks.ts";
 import type { Clock } from "./clock.ts";
 import { Files } from "./files.ts";
@@ -18,6 +19,7 @@ export interface World {
   readonly locks: Locks;
   readonly redis: Keyspace;
   readonly celery: CeleryTasks;
+  readonly act: Act;
   readonly clock: Clock;
   /** How many candidates each rule had so far. */
   candidates(): Rehearsed;
@@ -84,6 +86,7 @@ function makeWorld(options: WorldOptions, presumed: Presumed): World {
     locks: new Locks(files, { root, mode, trustNamespace, presumed }),
     redis,
     celery: new CeleryTasks(config.redis.url, mode === "apply" && !keepRedis, clock),
+    act: actIn(mode),
     clock,
     candidates: () => new Map([...ofFiles.candidates, ...ofKeys.candidates]),
     landslide: () => ofFiles.landslide ?? ofKeys.landslide,

@@ -126,7 +126,7 @@ describe.each([
     const views: RunView[] = [];
 
     const run = await application.start("shutdown", { inline });
-    const reporting = run.report((view) => void views.push(structuredClone(view)));
+    const reporting = run.report({ onView: (view) => void views.push(structuredClone(view)) });
     await service.wasAsked();
     const waits = () =>
       views.flatMap(({ stages }) => stages.flat()).map(({ progress }) => progress?.waitingFor);

@@ -66,7 +66,7 @@ function runOf(views: RunView[], end: () => Promise<RunReport>): Run {
     id: "run-1",
     engine: "inline",
     attached: false,
-    async report(onView = () => {}) {
+    async report({ onView = () => {} } = {}) {
       for (const one of views) {
         await Promise.resolve();
         onView(one);

@@ -45,6 +45,7 @@ describe("a heartbeat", () => {
     await application.close();
     expect(await beats(app)).toEqual([]);
     expect(await app.redis.exists(app.key("workers"))).toBe(0);
+    expect(await app.redis.exists(app.key("hosts"))).toBe(0);
   });
 
   test("of a killed worker lasts no longer than 15 s", async () => {
@@ -73,9 +74,8 @@ describe("a heartbeat", () => {
 
 test("the hosts are listed in order, each worker on its own", async () => {
   const app = littleApp();
-  for (const host of ["web-2", "db", "web-1"]) {
-    await (await app.open({ host })).application.startWorker(host === "db");
-  }
+  for (const host of ["web-2", "web-1"]) await (await app.open({ host })).application.startWorker();
+  await (await (await app.open({ host: "db" })).application.start("clean", { mode: "plan" })).report();
   const child = await app.startWorker({ host: "web-1" });
   const { application } = await app.open();
   const found = (await application.workers()).map(({ host, pid, isCommand }) => ({ host, pid, isCommand }));
@@ -85,6 +85,27 @@ test("the hosts are listed in order, each worker on its own", async () => {
     ...pids.map((pid) => ({ host: "web-1", pid, isCommand: false })),
     { host: "web-2", pid: process.pid, isCommand: false },
   ]);
+});
+
+test("a host whose worker has died is not forgotten: all hosts means it too", async () => {
+  const app = littleApp();
+  const worker = await app.startWorker({ host: "there" });
+  worker.signal("SIGKILL");
+  await worker.result;
+  await app.forget(worker, "there");
+
+  const { application } = await app.open();
+  expect(await application.hosts()).toMatchObject([{ host: "there" }]);
+  const report = await (await application.start("clean", { hosts: "all" })).report();
+  expect(report).toMatchObject({ verdict: "partial", hosts: ["here", "there"], unreachable: ["there"] });
+});
+
+test("a command's host is no part of the fleet", async () => {
+  const app = littleApp();
+  const { application } = await app.open();
+  await (await application.start("clean", { mode: "plan" })).report();
+  expect(await application.workers()).toMatchObject([{ host: "here", isCommand: true }]);
+  expect(await application.hosts()).toEqual([]);
 });
 
 test("all hosts means those with a live worker, and this one", async () => {

@@ -1,7 +1,16 @@
 import { describe, expect, test } from "vitest";
 import { flowNames, flows } from "../../jobs/flows.ts";
 import { jobNames, jobs } from "../../jobs/registry.ts";
-import { type Intent, intentSchema, kindOf, newRunId, stagesOf, taskSchema } from "../../src/flow/intent.ts";
+import { builtIn } from "../../src/flow/catalog.ts";
+import {
+  type Intent,
+  intentSchema,
+  kindOf,
+  newRunId,
+  objectionTo,
+  stagesOf,
+  taskSchema,
+} from "../../src/flow/intent.ts";
 
 const intent = (over: Partial<Intent> = {}): Intent => ({
   version: 1,
@@ -12,11 +21,13 @@ const intent = (over: Partial<Intent> = {}): Intent => ({
   keepRedis: false,
   ...over,
 });
-const [[task] = []] = stagesOf("run-1", intent()).map((stage) => stage.map((planned) => planned.task));
+const [[task] = []] = stagesOf("run-1", intent(), builtIn).map((stage) =>
+  stage.map((planned) => planned.task),
+);
 
 describe("the stages of a run", () => {
   test("are those of the design, once per host or once per run", () => {
-    const names = stagesOf("run-1", intent()).map((stage) =>
+    const names = stagesOf("run-1", intent(), builtIn).map((stage) =>
       stage.map(({ id }) => id.slice("run-1.".length)),
     );
     expect(names).toEqual([
@@ -33,7 +44,7 @@ describe("the stages of a run", () => {
   });
 
   test.each(flowNames)("of %s have unique ids, the same each time, that BullMQ takes", (flow) => {
-    const ask = () => stagesOf("run-x", intent({ flow, hosts: ["a", "a.b", "a-b"] })).flat();
+    const ask = () => stagesOf("run-x", intent({ flow, hosts: ["a", "a.b", "a-b"] }), builtIn).flat();
     const ids = ask().map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ask().map(({ id }) => id)).toEqual(ids);
@@ -41,7 +52,7 @@ describe("the stages of a run", () => {
   });
 
   test.each(flowNames)("of %s are made of tasks that pass their own check", (flow) => {
-    for (const planned of stagesOf(newRunId(Date.now(), "abc"), intent({ flow })).flat()) {
+    for (const planned of stagesOf(newRunId(Date.now(), "abc"), intent({ flow }), builtIn).flat()) {
       expect(taskSchema.parse(JSON.parse(JSON.stringify(planned.task)))).toEqual(planned.task);
     }
   });
@@ -55,7 +66,7 @@ describe("the stages of a run", () => {
   });
 
   test("with --keep-redis name the pruning and skip it, with the reason", () => {
-    const skipped = stagesOf("run-1", intent({ keepRedis: true }))
+    const skipped = stagesOf("run-1", intent({ keepRedis: true }), builtIn)
       .flat()
       .filter(({ skip }) => skip !== undefined);
     expect(skipped.map(({ task, skip }) => [task.job, skip])).toEqual([
@@ -64,7 +75,11 @@ describe("the stages of a run", () => {
   });
 
   test("hold only the jobs that were asked for", () => {
-    const stages = stagesOf("run-1", intent({ flow: "clean", hosts: ["a"], jobs: ["clean-temp-files"] }));
+    const stages = stagesOf(
+      "run-1",
+      intent({ flow: "clean", hosts: ["a"], jobs: ["clean-temp-files"] }),
+      builtIn,
+    );
     expect(stages.map((stage) => stage.map(({ id }) => id))).toEqual([["run-1.0.clean-temp-files.a"]]);
   });
 });
@@ -87,10 +102,9 @@ describe("what the queue carries", () => {
 
   test.each([
     ...hostile,
-    ["an unknown job", { jobs: ["rm"] }],
-    ["an inherited job", { jobs: ["constructor"] }],
-    ["a job that is none of its flow", { flow: "clean", jobs: ["stop-services"] }],
     ["no job", { jobs: [] }],
+    ["a job named like a path", { jobs: ["../rm"] }],
+    ["more jobs than there can be", { jobs: Array.from({ length: 101 }, (_, n) => `j${n}`) }],
     ["no host", { hosts: [] }],
     ["one host twice", { hosts: ["a", "b", "a"] }],
     ["a host that is no text", { hosts: [1] }],
@@ -107,8 +121,7 @@ describe("what the queue carries", () => {
 
   test.each([
     ...hostile,
-    ["an unknown job", { job: "rm" }],
-    ["an inherited job", { job: "hasOwnProperty" }],
+    ["a job named like a path", { job: "../rm" }],
     ["a stage that is no number", { stage: "0" }],
     ["a stage beyond all flows", { stage: 1_000 }],
     ["a negative stage", { stage: -1 }],
@@ -118,6 +131,19 @@ describe("what the queue carries", () => {
     ...hostileNames.map((name): [string, object] => [`a host named ${JSON.stringify(name)}`, { host: name }]),
   ])("refuses a task with %s", (_what, over) => {
     expect(taskSchema.safeParse({ ...task, ...over }).success).toBe(false);
+  });
+
+  test.each([
+    { what: "an unknown job", over: { jobs: ["rm"] } },
+    { what: "an inherited name", over: { jobs: ["constructor"] } },
+    { what: "a job that is none of its flow", over: { flow: "clean" as const, jobs: ["stop-services"] } },
+  ])("does not know $what", ({ over }: { over: Partial<Intent> }) => {
+    expect(objectionTo(intent(over), builtIn)).toMatch(/^expected one of .*; got "/);
+  });
+
+  test("knows the jobs of a flow, and means the one that is misspelt", () => {
+    expect(objectionTo(intent({ jobs: ["prune-redis"] }), builtIn)).toBeUndefined();
+    expect(objectionTo(intent({ jobs: ["prune-radis"] }), builtIn)).toContain("did you mean prune-redis?");
   });
 
   test("refuses a __proto__ that came as JSON, and takes nothing from it", () => {

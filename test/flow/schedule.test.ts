@@ -140,9 +140,11 @@ describe("a slot", () => {
       fingerprint: "0123456789ab",
       root: "/x",
       since: new Date().toISOString(),
+      machine: "another",
       isCommand: false,
     };
     await app.redis.zadd(app.key("workers"), Date.now(), "ghost:1:x");
+    await app.redis.zadd(app.key("hosts"), Date.now(), "ghost");
     await app.redis.set(app.key("worker", "ghost:1:x"), JSON.stringify(ghost), "PX", 15_000);
     const { said, application } = await tick(app);
 
@@ -153,9 +155,15 @@ describe("a slot", () => {
     );
     expect((await additions(app)).size).toBe(1);
     expect(said[0]).toBe("slot queued");
+    const [run = ""] = (await additions(app)).keys();
+    const [state] = await application.schedule();
+    expect(state).toMatchObject({
+      last: { run, verdict: "running" },
+      skipped: { at: expect.stringMatching(/^\d{4}-/), reason: `${run} was still going on` },
+    });
 
     await app.redis.del(app.key("worker", "ghost:1:x"));
-    const [run = ""] = (await additions(app)).keys();
+    await app.redis.del(app.key("hosts"));
     await application.cancel(run);
     const stuck = await app.queue("host-ghost").getJob(`${run}.0.clean-temp-files.ghost`);
     await stuck?.removeChildDependency();

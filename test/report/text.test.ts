@@ -119,7 +119,7 @@ describe("of many items", () => {
   });
 
   test("a truncated report says so", () => {
-    expect(render({ jobs: [job([], { truncated: true })] })).toContain("the first 1000 of each outcome");
+    expect(render({ jobs: [job([], { truncated: true })] })).toContain("keeps the first of each outcome");
   });
 });
 

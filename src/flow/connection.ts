@@ -1,0 +1,60 @@
+import type { Config } from "../config/config.ts";
+import { SafeShutdownError } from "../errors.ts";
+import type { Clock } from "../system/clock.ts";
+import type { Catalog } from "./catalog.ts";
+import { QueueClient } from "./client.ts";
+
+/** The connection to the queue: made when it is first needed, and anew when it was lost. */
+export class QueueConnection {
+  readonly #config: Config;
+  readonly #catalog: Catalog;
+  readonly #clock: Clock;
+  #client: Promise<QueueClient> | undefined;
+
+  constructor(config: Config, catalog: Catalog, clock: Clock) {
+    this.#config = config;
+    this.#catalog = catalog;
+    this.#clock = clock;
+  }
+
+  /** Throws `redis-unreachable`, within two seconds. */
+  async client(): Promise<QueueClient> {
+    const known = this.#client;
+    if (known !== undefined && !(await isConnected(known)) && this.#client === known)
+      this.#client = undefined;
+    this.#client ??= QueueClient.connect(this.#config, this.#catalog, this.#clock);
+    return this.#client;
+  }
+
+  /** `undefined` when Redis cannot be reached. */
+  async clientUnlessAway(): Promise<QueueClient | undefined> {
+    try {
+      const client = await this.client();
+      return (await client.answers()) ? client : await this.client();
+    } catch (error) {
+      this.#client = undefined;
+      if (error instanceof SafeShutdownError && error.code === "redis-unreachable") return undefined;
+      throw error;
+    }
+  }
+
+  /** Throws `redis-unreachable`. */
+  async reconnect(): Promise<void> {
+    await this.close();
+    await this.client();
+  }
+
+  /** Always resolves. */
+  async close(): Promise<void> {
+    const [old] = await Promise.allSettled([this.#client]);
+    this.#client = undefined;
+    if (old.status === "fulfilled") await old.value?.close();
+  }
+}
+
+async function isConnected(client: Promise<QueueClient>): Promise<boolean> {
+  const [outcome] = await Promise.allSettled([client]);
+  if (outcome.status === "rejected") return false;
+  if (!outcome.value.isConnected) await outcome.value.close();
+  return outcome.value.isConnected;
+}

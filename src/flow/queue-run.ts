@@ -1,0 +1,131 @@
+import { formatDuration } from "../config/duration.ts";
+import { messageOf, SafeShutdownError } from "../errors.ts";
+import type { RunReport } from "../report/report.ts";
+import type { Clock } from "../system/clock.ts";
+import { isConnectionLoss } from "../system/redis-connection.ts";
+import type { QueueConnection } from "./connection.ts";
+import { refusalIn } from "./refusals.ts";
+import { type FollowOptions, type Run, unfinished, withoutReport } from "./run.ts";
+
+interface QueueRunOptions {
+  readonly connection: QueueConnection;
+  /** Works for this host if nobody else does any more. */
+  ensureWorker(): Promise<void>;
+  /** The rest of the run, to be done in this process; `undefined` when that is not this process's to do. */
+  finishHere(): Promise<Run | undefined>;
+  readonly clock: Clock;
+}
+
+/** A short run should not wait for the next look; a long one should not ask all the time. */
+const FIRST_LOOKS = { untilMs: 2_000, everyMs: 25 };
+const LOOK_MS = 200;
+/** Looking may take this part of the time, however many hosts there are. */
+const LOOK_SHARE = 0.1;
+const WORKER_CHECK_MS = 5_000;
+/** A restart or a failover of Redis is over by then. */
+const PATIENCE_MS = 120_000;
+const RECONNECT_MS = 500;
+/** A shorter loss is not worth a word. */
+const TELL_MS = 2_000;
+
+/** A run in the queue. Whoever runs it, what Redis says of it is the truth. */
+export class QueueRun implements Run {
+  readonly engine = "queue";
+  readonly id: string;
+  readonly attached: boolean;
+  readonly #options: QueueRunOptions;
+  #isCancelled = false;
+  #here: Run | undefined;
+
+  constructor(id: string, attached: boolean, options: QueueRunOptions) {
+    this.id = id;
+    this.attached = attached;
+    this.#options = options;
+  }
+
+  async report(follow: FollowOptions = {}): Promise<RunReport> {
+    const { clock } = this.#options;
+    const startedAtMs = clock.elapsed();
+    let checkedAtMs = startedAtMs;
+    for (;;) {
+      const lookedAtMs = clock.elapsed();
+      const state = await this.#patiently(follow, async () => {
+        const client = await this.#options.connection.client();
+        if (clock.elapsed() - checkedAtMs >= WORKER_CHECK_MS) {
+          await this.#options.ensureWorker();
+          checkedAtMs = clock.elapsed();
+        }
+        return client.stateOf(this.id);
+      });
+      if (state === undefined) return this.#lost(follow);
+      if (state.state === "finished") return state.report;
+      if (state.state === "unknown") throw withoutReport(this.id, "Redis has forgotten it; start it again");
+      if (state.state === "broken") throw withoutReport(this.id, state.reason);
+      follow.onView?.(state.view);
+      const nowMs = clock.elapsed();
+      if (nowMs - startedAtMs > (follow.withinMs ?? Number.POSITIVE_INFINITY))
+        throw unfinished(this.id, follow);
+      const pauseMs = nowMs - startedAtMs < FIRST_LOOKS.untilMs ? FIRST_LOOKS.everyMs : LOOK_MS;
+      await clock.sleep(Math.max(pauseMs, (nowMs - lookedAtMs) / LOOK_SHARE));
+    }
+  }
+
+  async cancel(): Promise<void> {
+    this.#isCancelled = true;
+    if (this.#here !== undefined) return this.#here.cancel();
+    await (await this.#options.connection.client()).cancel(this.id);
+  }
+
+  /** Lives through a Redis that is away, or refuses, for a while; `undefined` when it stays so. */
+  async #patiently<T>({ onTrouble, withinMs }: FollowOptions, ask: () => Promise<T>): Promise<T | undefined> {
+    const { clock, connection } = this.#options;
+    const startedAtMs = clock.elapsed();
+    const patienceMs = Math.min(PATIENCE_MS, withinMs ?? PATIENCE_MS);
+    let isTold = false;
+    for (;;) {
+      try {
+        const answer = await ask();
+        if (isTold) onTrouble?.(`Redis is back; following ${this.id} again.`);
+        return answer;
+      } catch (error) {
+        if (!isConnectionLoss(error) && refusalIn(error) === undefined) throw error;
+        const lostMs = clock.elapsed() - startedAtMs;
+        if (lostMs > patienceMs || this.#isCancelled) return undefined;
+        if (!isTold && lostMs > TELL_MS) {
+          const what = `Redis is of no use (${messageOf(error)})`;
+          onTrouble?.(`${what}: waiting for it, up to ${formatDuration(patienceMs)}.`);
+          isTold = true;
+        }
+        await clock.sleep(RECONNECT_MS);
+        await connection.reconnect().catch(() => undefined); // the next question says why
+      }
+    }
+  }
+
+  async #lost(follow: FollowOptions): Promise<RunReport> {
+    const later = `When it is back: safe-shutdown runs ${this.id}`;
+    if (this.#isCancelled) {
+      const what = `interrupted while Redis was lost; ${this.id} goes on when it is back`;
+      throw new SafeShutdownError("interrupted", `${what}: safe-shutdown cancel ${this.id}`);
+    }
+    this.#here = await this.#options.finishHere();
+    if (this.#here === undefined) {
+      throw new SafeShutdownError("redis-unreachable", `Redis was lost while following ${this.id}. ${later}`);
+    }
+    follow.onTrouble?.("Redis did not come back: doing the rest in this process, without it.");
+    const report = await this.#here.report(follow);
+    await this.#forget(follow);
+    return report;
+  }
+
+  /** What was finished here must not be taken up by another worker later on. */
+  async #forget({ onTrouble }: FollowOptions): Promise<void> {
+    try {
+      await (await this.#options.connection.client()).cancel(this.id);
+    } catch {
+      onTrouble?.(
+        `When Redis is back, what is left there of the run is to go: safe-shutdown cancel ${this.id}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { randomBytes } from "node:crypto";
+import { z } from "zod";
+import type { FlowName } from "../../jobs/flows.ts";
+import type { Log } from "../../jobs/job.ts";
+import type { Config } from "../config/config.ts";
+import { messageOf, SafeShutdownError } from "../errors.ts";
+import type { JobResult } from "../report/job-reporter.ts";
+import type { Mode } from "../report/report.ts";
+import type { Clock } from "../system/clock.ts";
+import { type Catalog, unknownJobs } from "./catalog.ts";
+import type { QueueClient } from "./client.ts";
+import type { QueueConnection } from "./connection.ts";
+import { InlineRun } from "./inline-run.ts";
+import { type Intent, intentSchema, newRunId } from "./intent.ts";
+import type { OwnWorker } from "./own-worker.ts";
+import { QueueRun } from "./queue-run.ts";
+import { lifetimeOf } from "./queues.ts";
+import type { Run } from "./run.ts";
+
+export interface StartOptions {
+  /** `plan` shows what would be done and touches nothing. Default: `apply`. */
+  readonly mode?: Mode;
+  /** Only these jobs of the flow. Default: all. */
+  readonly jobs?: readonly string[];
+  /** Which hosts; `all`: every one that has a maintenance worker, and this one. Default: this one. */
+  readonly hosts?: readonly string[] | "all";
+  /** Kill at once instead of waiting for a warm shutdown; stop strays too. Default: false. */
+  readonly force?: boolean;
+  /** Leave Redis alone. Default: false. */
+  readonly keepRedis?: boolean;
+  /** Run in this process, without the queue. Default: only when Redis cannot be reached. */
+  readonly inline?: boolean;
+  /** Only enqueue; throws `refused` when no worker is alive on this host. Default: false. */
+  readonly detach?: boolean;
+}
+
+interface StarterOptions {
+  readonly config: Config;
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly connection: QueueConnection;
+  readonly worker: OwnWorker;
+}
+
+/** Starts runs: through the queue where there is one, else in this process. */
+export class Starter {
+  readonly #options: StarterOptions;
+
+  constructor(options: StarterOptions) {
+    this.#options = options;
+  }
+
+  /** See `Application.start`. */
+  async start(flow: FlowName, options: StartOptions): Promise<Run> {
+    if (options.inline === true && (options.detach === true || options.hosts === "all")) {
+      throw new SafeShutdownError(
+        "usage",
+        "--inline runs here and now: it goes with neither --detach nor --all-hosts",
+      );
+    }
+    const client = options.inline === true ? undefined : await this.#options.connection.clientUnlessAway();
+    const intent = await this.#intentOf(flow, options, client);
+    const queued = client && (await this.#queue(client, intent, options));
+    return queued ?? this.#startInline(intent, options);
+  }
+
+  /** `undefined` when the queue's Redis is there but of no use: full, read-only, or with something else in our keys. */
+  async #queue(
+    client: QueueClient,
+    intent: Intent,
+    { detach = false }: StartOptions,
+  ): Promise<Run | undefined> {
+    const { config, clock, log, connection, worker } = this.#options;
+    try {
+      await worker.ensure(client, { lasting: detach });
+      const { run, attached } = await client.submit(intent, lifetimeOf(config));
+      return new QueueRun(run, attached, {
+        ...{ connection, clock },
+        ensureWorker: async () => worker.ensure(await connection.client(), { lasting: false }),
+        finishHere: () => this.#finishHere(run, intent),
+      });
+    } catch (error) {
+      if (error instanceof SafeShutdownError) throw error;
+      log.warn({ error: messageOf(error) }, "the queue in Redis cannot be used");
+      return undefined;
+    }
+  }
+
+  #startInline(intent: Intent, { hosts, detach }: StartOptions): Run {
+    if (detach === true)
+      throw new SafeShutdownError("redis-unreachable", "a detached run needs the queue's Redis");
+    const { host } = this.#options.config;
+    if (hosts !== undefined && intent.hosts.some((name) => name !== host)) {
+      throw new SafeShutdownError("redis-unreachable", `other hosts than ${host} need the queue's Redis`);
+    }
+    return this.#inlineRun(newRunId(this.#options.clock.now(), randomBytes(3).toString("hex")), intent);
+  }
+
+  /** Only where this process is the worker of the run's only host: what it did already is not done again. */
+  async #finishHere(run: string, intent: Intent): Promise<Run | undefined> {
+    if (intent.hosts.some((host) => host !== this.#options.config.host)) return undefined;
+    const done = await this.#options.worker.close();
+    return done && this.#inlineRun(run, intent, done);
+  }
+
+  #inlineRun(run: string, intent: Intent, done?: ReadonlyMap<string, JobResult>): Run {
+    const { config, catalog, clock, log } = this.#options;
+    return new InlineRun(run, intent, { config, catalog, clock, log, done });
+  }
+
+  async #intentOf(flow: FlowName, options: StartOptions, client: QueueClient | undefined): Promise<Intent> {
+    const { host } = this.#options.config;
+    const { mode = "apply", jobs, hosts = [host], force = false, keepRedis = false } = options;
+    if (hosts === "all" && client === undefined) {
+      throw new SafeShutdownError("redis-unreachable", "all hosts are known only through the queue's Redis");
+    }
+    const fleet = hosts === "all" && client !== undefined ? await client.hosts() : [];
+    const all = [host, ...fleet.map((known) => known.host)];
+    const { data, error } = intentSchema.safeParse({
+      version: 1,
+      flow,
+      mode,
+      ...(jobs !== undefined && { jobs: [...new Set(jobs)] }),
+      hosts: [...new Set(hosts === "all" ? all : hosts)].toSorted(),
+      force,
+      keepRedis,
+    });
+    if (error !== undefined) throw new SafeShutdownError("usage", z.prettifyError(error), { cause: error });
+    const [unknown] = unknownJobs(flow, data.jobs ?? [], this.#options.catalog);
+    if (unknown !== undefined) throw new SafeShutdownError("usage", unknown);
+    return data;
+  }
+}

@@ -1,0 +1,95 @@
+import { type Job, UnrecoverableError, WaitingError } from "bullmq";
+import { formatDuration } from "../config/duration.ts";
+import { withoutRunning } from "../report/assemble.ts";
+import type { JobResult, Progress } from "../report/job-reporter.ts";
+import type { Clock } from "../system/clock.ts";
+import { isCancelled, watchCancel } from "./cancel.ts";
+import { idOf } from "./children.ts";
+import { givenUpOf, reasonGivenUp } from "./given-up.ts";
+import { type Task, taskSchema } from "./intent.ts";
+import { type Post, parseOrRefuse, refuse } from "./post.ts";
+import { lifetimeOf } from "./queues.ts";
+import { runJob } from "./run-job.ts";
+
+const PROGRESS_MS = 250;
+
+/** Why a job was interrupted to be run again. */
+class Interrupted extends Error {}
+
+/**
+ * Does one job of a run, or says why not. Throws what makes BullMQ refuse it for good, try it again, or, when
+ * `signal` aborts because the worker must stop, put it back for another worker.
+ */
+export async function takeTask(post: Post, job: Job, token = "", signal?: AbortSignal): Promise<JobResult> {
+  const { config, catalog, clock, log } = post;
+  const task = parseOrRefuse(taskSchema, job.data);
+  if (task.host !== undefined && task.host !== config.host) {
+    throw new UnrecoverableError(`a job for ${task.host} was put into the queue of ${config.host}`);
+  }
+  const definition = catalog.jobs.get(task.job);
+  if (definition === undefined) throw refuse(`the config of ${config.host} knows no job ${task.job}`);
+  const reason = await reasonNotToRun(post, task, job);
+  if (reason !== undefined) return reason;
+
+  const cancel = watchCancel(post.queues, task.run);
+  const interrupt = new AbortController();
+  signal?.addEventListener("abort", () => interrupt.abort(new Interrupted(String(signal.reason))));
+  const stopped = AbortSignal.any([cancel.signal, interrupt.signal]);
+  const about = { run: task.run, job: task.job, host: config.host };
+  try {
+    const onProgress = throttle(PROGRESS_MS, clock, (progress: Progress) => {
+      job.updateProgress(progress).catch(() => undefined); // the next one says it too
+    });
+    log.info({ ...about, mode: task.mode }, "job begins");
+    const result = await runJob(task, definition, {
+      config,
+      catalog,
+      clock,
+      log,
+      signal: stopped,
+      onProgress,
+    });
+    const { status, reason, durationMs, totals } = result.report;
+    log.info(
+      { ...about, status, ...(reason !== undefined && { reason }), durationMs, ...totals },
+      "job ended",
+    );
+    post.results?.set(idOf(job), result);
+    await job.updateProgress({ totals }).catch(() => undefined);
+    return result;
+  } catch (error) {
+    if (!(stopped.reason instanceof Interrupted)) throw error;
+    log.warn({ ...about, because: stopped.reason.message }, "job interrupted: it will be run again");
+    await job.moveToWait(token);
+    throw new WaitingError();
+  } finally {
+    cancel.stop();
+  }
+}
+
+/** What comes too late, or for a host or a run that was given up, is not begun. */
+async function reasonNotToRun(
+  { queues, config, clock }: Post,
+  task: Task,
+  job: Job,
+): Promise<JobResult | undefined> {
+  const ageMs = clock.now() - job.timestamp;
+  const instead = withoutRunning.bind(undefined, task.job, config.host);
+  if (ageMs > lifetimeOf(config)) {
+    return instead("failed", `it was asked for ${formatDuration(ageMs)} ago: too late`);
+  }
+  const givenUp = reasonGivenUp(await givenUpOf(queues, task.run), task.host);
+  if (givenUp !== undefined) return instead("missing", givenUp);
+  if (await isCancelled(queues, task.run)) return instead("skipped", "the run was cancelled before");
+  return undefined;
+}
+
+/** Calls at most once in `ms`; what comes sooner is dropped, since the next report says it too. */
+function throttle<T>(ms: number, clock: Clock, act: (value: T) => void): (value: T) => void {
+  let lastMs = Number.NEGATIVE_INFINITY;
+  return (value) => {
+    if (clock.now() - lastMs < ms) return;
+    lastMs = clock.now();
+    act(value);
+  };
+}
