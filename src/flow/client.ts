@@ -164,6 +164,8 @@ export class QueueClient {
       pipeline.hmget(this.#queues.key(queueOf(task.host), id), "processedOn", "finishedOn", "progress");
     }
     const answers = (await pipeline.exec()) ?? [];
+    const failure = answers.find(([error]) => error !== null)?.[0];
+    if (failure) throw failure;
     const states = new Map(planned.map(({ id }, index) => [id, taskStateOf(answers[index]?.[1])]));
     return viewOf(run, stages, (id) => states.get(id) ?? { state: "waiting", progress: undefined });
   }

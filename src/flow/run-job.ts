@@ -21,6 +21,8 @@ export interface JobEnvironment {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
+  /** It will be tried again when it throws, so a Redis that is away need not be the last word. Default: false. */
+  readonly isTriedAgain?: boolean;
 }
 
 /**
@@ -38,6 +40,8 @@ export async function runJob(task: Task, job: Job, environment: JobEnvironment):
     return report.finish(clock.now() - startedAtMs);
   } catch (error) {
     if (signal.aborted && !(signal.reason instanceof Cancelled)) throw error;
+    const isAway = error instanceof SafeShutdownError && error.code === "redis-unreachable";
+    if (isAway && report.isEmpty && environment.isTriedAgain === true) throw error;
     return report.finish(clock.now() - startedAtMs, endingOf(error, report));
   }
 }

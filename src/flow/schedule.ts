@@ -3,7 +3,6 @@ import { z } from "zod";
 import type { Log } from "../../jobs/job.ts";
 import type { Config, ScheduleEntry } from "../config/config.ts";
 import { messageOf } from "../errors.ts";
-import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import { loadReport } from "./history.ts";
 import { knownHosts } from "./hosts.ts";
@@ -38,6 +37,7 @@ const skippedSlot = z.object({
   at: z.iso.datetime(),
   reason: z.string(),
 });
+const lastRun = z.object({ run: z.string(), at: z.iso.datetime() });
 type SkippedSlot = Readonly<z.output<typeof skippedSlot>>;
 
 /** An entry with its past and its future. */
@@ -65,6 +65,7 @@ export async function startSchedule(options: ScheduleOptions): Promise<() => Pro
       .multi()
       .zrem(slotsKey(queues), ...forgotten)
       .hdel(skippedKey(queues), ...forgotten)
+      .hdel(lastRunsKey(queues), ...forgotten)
       .exec();
   }
 
@@ -100,13 +101,11 @@ export function scheduleStates(config: Config, queues: Queues | undefined): Prom
 }
 
 async function lastOf(entry: ScheduleEntry, queues: Queues): Promise<ScheduleState["last"]> {
-  const slotMs = await lastSlotMs(entry, queues);
-  if (slotMs === undefined) return undefined;
-  const run = runIdOf(entry, slotMs);
-  const report: RunReport | undefined = await loadReport(queues, run);
-  const isKnown = report !== undefined || (await queues.runs.getJob(run)) !== undefined;
-  if (!isKnown) return undefined;
-  return { run, at: new Date(slotMs).toISOString(), verdict: report?.verdict ?? "running" };
+  const last = parseStored(lastRun, await queues.redis.hget(lastRunsKey(queues), entry.name));
+  if (last === undefined) return undefined;
+  const report = await loadReport(queues, last.run);
+  const isKnown = report !== undefined || (await queues.runs.getJob(last.run)) !== undefined;
+  return isKnown ? { ...last, verdict: report?.verdict ?? "running" } : undefined;
 }
 
 /** Queues the run of a slot, unless somebody has, or the entry's last run still goes on. */
@@ -136,7 +135,9 @@ async function fire(
   });
   const isFirst = (await queues.redis.zadd(slotsKey(queues), "GT", "CH", slot.getTime(), entry.name)) !== 0;
   if (job.id === run) {
-    if (isFirst) log.info({ schedule: entry.name, run }, "slot queued");
+    if (!isFirst) return;
+    log.info({ schedule: entry.name, run }, "slot queued");
+    await queues.redis.hset(lastRunsKey(queues), entry.name, JSON.stringify({ run, at }));
     return;
   }
   const skipped: SkippedSlot = { at, reason: `${job.id} was still going on` };
@@ -193,6 +194,10 @@ function runIdOf({ name }: ScheduleEntry, slotMs: number): string {
 
 function slotsKey(queues: Queues): string {
   return queues.key("slots");
+}
+
+function lastRunsKey(queues: Queues): string {
+  return queues.key("last-runs");
 }
 
 function skippedKey(queues: Queues): string {

@@ -41,7 +41,9 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
       job.updateProgress(progress).catch(() => undefined); // the next one says it too
     });
     log.info({ ...about, mode: task.mode }, "job begins");
+    const isTriedAgain = job.attemptsMade + 1 < (job.opts.attempts ?? 1);
     const result = await runJob(task, definition, {
+      isTriedAgain,
       config,
       catalog,
       clock,
