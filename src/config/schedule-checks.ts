@@ -1,18 +1,24 @@
-import { code, type Finding, valueAt } from "./config-path.ts";
+import { type ConfigPath, code, describeValue, type Finding, listOf, valueAt } from "./config-path.ts";
+import { nearest } from "./similar.ts";
 import { entriesAt } from "./unchecked.ts";
 
+/** The jobs of the flow `clean` that come with the package. */
+const CLEANING = ["clean-session-locks", "prune-redis", "clean-temp-files"];
+
 /**
- * What is wrong with the times of a schedule: an expression node-cron does not read, a date that never comes
+ * What is wrong with a schedule: an unknown job, an expression node-cron does not read, a date that never comes
  * (31 February), an unknown time zone. node-cron is loaded only when there is a schedule: it costs 15 ms.
  */
 export async function scheduleFindings(input: unknown): Promise<Finding[]> {
   const entries = entriesAt(input, ["schedule"]);
   if (entries.length === 0) return [];
   const { validateDetailed } = await import("node-cron");
+  const hasOwnJobs = entriesAt(input, ["jobs"]).length > 0; // then the names are known only with their modules
   return entries.flatMap(({ path, entry }) => {
     const findings: Finding[] = [];
     const cron = valueAt(entry, ["cron"]);
     const timezone = valueAt(entry, ["timezone"]);
+    if (!hasOwnJobs) findings.push(...unknownJobs(path, entry));
     if (typeof cron === "string" && cron !== "") {
       const errors = validateDetailed(cron).errors.map((error) => `${error.field}: ${error.message}`);
       if (errors.length > 0) {
@@ -31,6 +37,21 @@ export async function scheduleFindings(input: unknown): Promise<Finding[]> {
       });
     }
     return findings;
+  });
+}
+
+function unknownJobs(path: ConfigPath, entry: unknown): Finding[] {
+  return entriesAt(entry, ["jobs"]).flatMap(({ path: [, index = 0], entry: job }) => {
+    if (typeof job !== "string" || CLEANING.includes(job)) return [];
+    const meant = nearest(job, CLEANING);
+    const message = `expected ${listOf(CLEANING.map(describeValue), "or")}, got ${describeValue(job)}`;
+    return [
+      {
+        path: [...path, "jobs", index],
+        message,
+        ...(meant !== undefined && { hint: `did you mean ${code(meant)}?` }),
+      },
+    ];
   });
 }
 

@@ -37,12 +37,13 @@ export async function setDeadline(
   );
 }
 
-export async function clearDeadline(
+/** Also those of stages that were broken off. */
+export async function clearDeadlines(
   queues: Queues,
   run: string,
-  stage: readonly PlannedTask[],
+  stages: readonly (readonly PlannedTask[])[],
 ): Promise<void> {
-  await queues.runs.remove(idFor(run, stage[0]?.task.stage ?? 0));
+  for (const stage of stages) await queues.runs.remove(idFor(run, stage[0]?.task.stage ?? 0));
 }
 
 /** Frees a run from the children of a stage that it still waits for, and gives their hosts up. */

@@ -3,7 +3,7 @@ import { assemble } from "../report/assemble.ts";
 import type { RunReport } from "../report/report.ts";
 import { isCancelled } from "./cancel.ts";
 import { addChildren, collectResults, idOf, unknownTo } from "./children.ts";
-import { clearDeadline, setDeadline } from "./deadline.ts";
+import { clearDeadlines, setDeadline } from "./deadline.ts";
 import { givenUpOf, giveUp, reasonGivenUp, UNREACHABLE } from "./given-up.ts";
 import { saveReport } from "./history.ts";
 import { liveHosts } from "./hosts.ts";
@@ -36,10 +36,10 @@ export async function runParent(
       await addChildren(queues, parent, pending, givenUp);
     }
     if (await parent.moveToWaitingChildren(token)) throw new WaitingChildrenError();
-    await clearDeadline(queues, run, stage);
   }
   // children of a stage that was begun before the run was cancelled: they end soon, and a parent must not end first
   if (await parent.moveToWaitingChildren(token)) throw new WaitingChildrenError();
+  await clearDeadlines(queues, run, stages);
 
   const givenUp = await givenUpOf(queues, run);
   const cancelled = await isCancelled(queues, run);

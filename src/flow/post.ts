@@ -14,8 +14,8 @@ export interface Post {
   readonly queues: Queues;
   readonly clock: Clock;
   readonly log: Log;
-  /** Where the results of this worker are kept too, by the ids of the tasks, in case Redis is lost. */
-  readonly results?: Map<string, JobResult> | undefined;
+  /** What this worker did and Redis may not know yet, by the ids of the tasks. */
+  readonly results: Map<string, JobResult>;
 }
 
 /** In characters: a request may bring keys of any length. */

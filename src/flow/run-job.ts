@@ -36,7 +36,10 @@ export async function runJob(task: Task, job: Job, environment: JobEnvironment):
   const report = new JobReporter(task.job, config.host, onProgress);
   try {
     const rehearsed = await rehearse(task, job, environment);
-    await perform(task, job, report, environment, { rehearsed, presumeStopped: presumptionOf(task, catalog) });
+    await perform(task, job, report, environment, {
+      rehearsed,
+      presumeStopped: presumptionOf(task, catalog),
+    });
     return report.finish(clock.now() - startedAtMs);
   } catch (error) {
     if (signal.aborted && !(signal.reason instanceof Cancelled)) throw error;
@@ -74,11 +77,7 @@ const UNLIMITED = { files: Number.POSITIVE_INFINITY, keys: Number.POSITIVE_INFIN
  * Where the share of what may go is limited, the job is run as a plan first: only then is it known how much there is
  * and how much of it would go. Throws `refused` when it is too much; by then nothing was removed.
  */
-async function rehearse(
-  task: Task,
-  job: Job,
-  environment: JobEnvironment,
-): Promise<Rehearsed | undefined> {
+async function rehearse(task: Task, job: Job, environment: JobEnvironment): Promise<Rehearsed | undefined> {
   const { config } = environment;
   if (task.mode === "plan" || !isShareLimited(task, config)) return undefined;
   const report = new JobReporter(task.job, config.host);

@@ -1,6 +1,9 @@
-import type { Job } from "bullmq";
+import { type Job, WaitingError } from "bullmq";
 import { flowNames } from "../../jobs/flows.ts";
 import { formatDuration } from "../config/duration.ts";
+import { redactText } from "../config/redact.ts";
+import { messageOf } from "../errors.ts";
+import { isConnectionLoss } from "../system/redis-connection.ts";
 import { idOf } from "./children.ts";
 import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
 import { knownHosts } from "./hosts.ts";
@@ -8,7 +11,11 @@ import { type Intent, objectionTo, type Request, RUN_ID, requestSchema } from ".
 import { runParent } from "./parent.ts";
 import { type Post, parseOrRefuse, refuse } from "./post.ts";
 import { REQUEST_VALID_MS } from "./queues.ts";
+import { refusalIn } from "./refusals.ts";
 import { takeTask } from "./take-task.ts";
+
+const FIRST_REST_MS = 500;
+const LONGEST_REST_MS = 5_000;
 
 /** Does what came through the queue of runs: a whole run, the deadline of a stage, or a job that runs once per run. */
 export async function takeRun(post: Post, job: Job, token = "", signal?: AbortSignal): Promise<unknown> {
@@ -18,9 +25,32 @@ export async function takeRun(post: Post, job: Job, token = "", signal?: AbortSi
   const request = parseOrRefuse(requestSchema, job.data);
   refuseUnfit(post, job, request);
   const intent = await settled(post, job, request);
-  const { run, verdict, durationMs } = await runParent(job, token, intent, post);
+  const { run, verdict, durationMs } = await patiently(post, signal, () =>
+    runParent(job, token, intent, post),
+  );
   post.log.info({ run, flow: intent.flow, mode: intent.mode, verdict, durationMs }, "run ended");
   return { verdict };
+}
+
+/**
+ * A Redis that refuses (full, read-only) or is lost for a while is no failure of a run: it starts again at the top,
+ * for as long as this worker holds it. Whoever must let go of it leaves it to the next worker.
+ */
+async function patiently<T>(
+  { clock, log }: Post,
+  signal: AbortSignal | undefined,
+  act: () => Promise<T>,
+): Promise<T> {
+  for (let restMs = FIRST_REST_MS; ; restMs = Math.min(2 * restMs, LONGEST_REST_MS)) {
+    try {
+      return await act();
+    } catch (error) {
+      if (refusalIn(error) === undefined && !isConnectionLoss(error)) throw error;
+      log.warn({ error: redactText(messageOf(error)), restMs }, "the run waits for Redis");
+      await clock.sleep(restMs, signal);
+      if (signal?.aborted) throw new WaitingError(); // it stays as it is, and is found without a worker
+    }
+  }
 }
 
 /** Before anything happens: what is asked for is no run, is not known here, or was asked for too long ago. */

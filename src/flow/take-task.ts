@@ -12,6 +12,8 @@ import { lifetimeOf } from "./queues.ts";
 import { runJob } from "./run-job.ts";
 
 const PROGRESS_MS = 250;
+/** How often a job is tried again because its Redis is away: a few seconds in all. */
+const AWAY_TRIES = 3;
 
 /** Why a job was interrupted to be run again. */
 class Interrupted extends Error {}
@@ -28,8 +30,10 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
   }
   const definition = catalog.jobs.get(task.job);
   if (definition === undefined) throw refuse(`the config of ${config.host} knows no job ${task.job}`);
-  const reason = await reasonNotToRun(post, task, job);
-  if (reason !== undefined) return reason;
+  const before = post.results.get(idOf(job));
+  if (before !== undefined) return before; // done here, but Redis did not take the result
+  const instead = await resultInstead(post, task, job);
+  if (instead !== undefined) return instead;
 
   const cancel = watchCancel(post.queues, task.run);
   const interrupt = new AbortController();
@@ -41,7 +45,7 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
       job.updateProgress(progress).catch(() => undefined); // the next one says it too
     });
     log.info({ ...about, mode: task.mode }, "job begins");
-    const isTriedAgain = job.attemptsMade + 1 < (job.opts.attempts ?? 1);
+    const isTriedAgain = job.attemptsMade < AWAY_TRIES && job.attemptsMade + 1 < (job.opts.attempts ?? 1);
     const result = await runJob(task, definition, {
       isTriedAgain,
       config,
@@ -56,7 +60,7 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
       { ...about, status, ...(reason !== undefined && { reason }), durationMs, ...totals },
       "job ended",
     );
-    post.results?.set(idOf(job), result);
+    post.results.set(idOf(job), result);
     await job.updateProgress({ totals }).catch(() => undefined);
     return result;
   } catch (error) {
@@ -70,7 +74,7 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
 }
 
 /** What comes too late, or for a host or a run that was given up, is not begun. */
-async function reasonNotToRun(
+async function resultInstead(
   { queues, config, clock }: Post,
   task: Task,
   job: Job,

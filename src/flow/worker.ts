@@ -41,8 +41,8 @@ class AbandonableWorker extends Worker {
 export class MaintenanceWorker {
   /** Resolves, with a last word, when Redis has refused for so long that somebody must look; the worker takes no job then. */
   readonly gaveUp: Promise<string>;
-  /** What a command's own worker did, by the ids of the tasks; a lasting worker remembers nothing. */
-  readonly results: ReadonlyMap<string, JobResult>;
+  /** What it did, by the ids of the tasks; a lasting worker remembers it only until Redis has taken it. */
+  readonly results = new Map<string, JobResult>();
   readonly #options: MaintenanceWorkerOptions;
   readonly #redis: RedisClient;
   readonly #queues: Queues;
@@ -56,9 +56,7 @@ export class MaintenanceWorker {
     this.#options = options;
     this.#redis = redis;
     this.#queues = queues;
-    const results = new Map<string, JobResult>();
-    this.results = results;
-    const post: Post = { config, catalog, queues, clock, log, ...(info.isCommand && { results }) };
+    const post: Post = { config, catalog, queues, clock, log, results: this.results };
     this.#workers = [
       this.#listen(RUNS, (job, token, signal) => takeRun(post, job, token, signal)),
       this.#listen(queueOf(config.host), (job, token, signal) => takeTask(post, job, token, signal)),
@@ -150,6 +148,7 @@ export class MaintenanceWorker {
     // BullMQ passes the signal only to a function that names three parameters
     const worker = new AbandonableWorker(queue, (job, token, signal) => process(job, token, signal), options);
     worker.on("error", (error) => this.#hear(error));
+    if (!this.#options.info.isCommand) worker.on("completed", ({ id = "" }) => void this.results.delete(id));
     worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) worker.cancelJob(id, "the job's lock was lost");
     });

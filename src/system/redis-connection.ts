@@ -96,7 +96,8 @@ async function connectBy(deadlineMs: number, redis: RedisClient): Promise<string
   let timer: NodeJS.Timeout | undefined;
   const failed = new Promise<never>((_, reject) => {
     redis.once("end", () => reject(new Error("it is there, and down")));
-    const late = () => reject(new Error(`it does not answer within ${DEADLINE_MS} ms`));
+    // what the socket has brought while this process was busy is looked at first
+    const late = () => setImmediate(reject, new Error(`it does not answer within ${DEADLINE_MS} ms`));
     timer = setTimeout(late, deadlineMs - performance.now());
   });
   try {

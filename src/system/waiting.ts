@@ -11,26 +11,39 @@ export interface WaitingOptions {
 }
 
 const POLL_MS = 50;
+/** A step that takes so much longer than it should was slept through: the machine, or this process, was suspended. */
+const SUSPENDED_MS = 1_000;
+/** Time enough, once awake again, to hear that somebody else has taken over meanwhile. */
+const AWAKE_MS = 2_000;
 /** Looking who was started meanwhile takes about a tenth of the time, however many processes there are. */
 const IDLE_TIMES = 10;
 
-/** Waits until all have ended, at most `timeoutMs`, or until the abort; answers those still running. */
+/**
+ * Waits until all have ended, at most `timeoutMs`, or until the abort; answers those still running. Time in which this
+ * process was suspended does not count: nobody was there to see them end, and another worker may have taken over.
+ */
 export async function waitUntilGone(
   whom: readonly Process[] | ProcessTree,
   timeoutMs: number,
   { clock, signal, onWait }: WaitingOptions,
 ): Promise<Process[]> {
-  const startedAtMs = clock.elapsed();
-  let growAtMs = startedAtMs;
+  let lookedAtMs = clock.elapsed();
+  let growAtMs = lookedAtMs;
+  let waitedMs = 0;
+  let stepMs = 0;
   for (;;) {
     if (whom instanceof ProcessTree && clock.elapsed() >= growAtMs) growAtMs = grow(whom, clock);
     let running = stillRunning(whom);
     // what the last of them started before it ended is found now or never
     if (running.length === 0 && whom instanceof ProcessTree) running = whom.grow();
-    const waitedMs = clock.elapsed() - startedAtMs;
+    const elapsedMs = clock.elapsed() - lookedAtMs;
+    lookedAtMs += elapsedMs;
+    const wasSuspended = elapsedMs > stepMs + SUSPENDED_MS;
+    waitedMs = wasSuspended ? Math.max(0, Math.min(waitedMs, timeoutMs - AWAKE_MS)) : waitedMs + elapsedMs;
     if (running.length === 0 || waitedMs >= timeoutMs || signal.aborted) return running;
     onWait(running, waitedMs);
-    await clock.sleep(Math.min(POLL_MS, timeoutMs - waitedMs), signal);
+    stepMs = Math.min(POLL_MS, timeoutMs - waitedMs);
+    await clock.sleep(stepMs, signal);
   }
 }
 
