@@ -1,11 +1,11 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { copyFileSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
 import { createSandbox } from "../demo/sandbox.ts";
 import * as api from "../src/index.ts";
-import { connect, follow, SafeShutdownError } from "../src/index.ts";
+import { connect, follow, requestOf, SafeShutdownError } from "../src/index.ts";
 import { diff, snapshot } from "./support/listing.ts";
 import { LittleApp } from "./support/little-app.ts";
 import { isAlive } from "./support/processes.ts";
@@ -17,11 +17,21 @@ const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 
 test("the public API is this and no more", () => {
   expect(Object.keys(api).toSorted()).toEqual([
+    "FollowOptions",
+    "GoingRun",
+    "Job",
+    "JobContext",
+    "JobDefinition",
+    "KnownHost",
+    "QueuedRequest",
+    "RequestOptions",
     "SafeShutdownError",
     "connect",
+    "defineJob",
     "exitCodeOf",
     "exitCodeOfRun",
     "follow",
+    "requestOf",
   ]);
   const source = readFileSync(new URL("../src/index.ts", import.meta.url), "utf8");
   const exported = [...source.matchAll(/^export (?:type )?\{([^}]*)\}/gm)]
@@ -151,4 +161,79 @@ test("the example shows the dry run, then does the shutdown, and its process end
   const left = snapshot(sandbox.root);
   expect(sandbox.files.removed.filter((path) => left.has(path))).toEqual([]);
   for (const path of sandbox.files.kept) expect(left.get(path)?.sha256, path).toBe(before.get(path)?.sha256);
+});
+
+test("the example that follows a run tells its events, and cancels it when it takes too long", async () => {
+  const app = new LittleApp({ redisUrl: server().url });
+  const example = (seconds: string) =>
+    promisify(execFile)(
+      process.execPath,
+      ["--import", "tsx", "examples/follow-and-cancel.ts", app.root, seconds],
+      { cwd: PROJECT, timeout: 25_000 },
+    );
+  const { stdout } = await example("20");
+  expect(stdout).toMatch(/^stage 0: clean-session-locks, prune-redis, clean-temp-files$/m);
+  expect(stdout).toMatch(/^clean-session-locks: ended$/m);
+  expect(stdout).toMatch(/^clean-session-locks: 1 done, 0 kept$/m);
+  expect(stdout).toMatch(/^run-\S+: done$/m);
+
+  const hurried = await example("0.001");
+  expect(hurried.stdout).toMatch(
+    /^run-\S+ is still going on after 1ms; .*\nrun-\S+: cancelled, (partial|done)$/m,
+  );
+});
+
+test("the example for BullMQ asks for a dry run with nothing but Redis, and hears how it ended", async () => {
+  const app = new LittleApp({ redisUrl: server().url });
+  for (const host of ["web", "db"]) {
+    const other = new LittleApp({ redisUrl: server().url, name: app.name });
+    const application = await connect({ root: other.root, host });
+    onTestFinished(() => application.close());
+    await application.startWorker();
+  }
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--import", "tsx", "examples/submit-from-bullmq.ts", server().url, app.name],
+    { cwd: PROJECT, timeout: 25_000 },
+  );
+  const [, run = ""] =
+    /^asked for (run-\S+)\n\1: done; safe-shutdown runs \1 shows its report\n$/.exec(stdout) ?? [];
+  const application = await connect({ root: app.root, host: "here" });
+  onTestFinished(() => application.close());
+  expect(await application.report(run)).toMatchObject({
+    mode: "plan",
+    hosts: ["db", "web"],
+    verdict: "done",
+  });
+});
+
+test("the example of an own job does its part of a shutdown", async () => {
+  const jobs = [{ module: "own-job.mjs", flows: ["shutdown", "stop"], before: "stop-services" }];
+  const app = new LittleApp({ redisUrl: server().url, config: { jobs } });
+  copyFileSync(`${PROJECT}/examples/own-job.mjs`, `${app.root}/own-job.mjs`);
+  const application = await connect({ root: app.root, host: "here" });
+  onTestFinished(() => application.close());
+  const {
+    verdict,
+    jobs: [first],
+  } = await (await application.start("stop")).report();
+  expect(verdict).toBe("done");
+  expect(first).toMatchObject({ job: "send-nobody-any-more", totals: { done: 1 } });
+  expect(readFileSync(`${app.root}/maintenance.flag`, "utf8")).toBe("on\n");
+});
+
+test("a request is checked before it is queued, and the worker checks it again", () => {
+  const asked = requestOf({ app: "scraper", flow: "clean", hosts: "all", jobs: ["prune-redis"] });
+  expect(asked).toMatchObject({
+    ...{ queue: "runs", prefix: "{safe-shutdown-scraper}", name: "clean" },
+    data: { version: 1, mode: "apply", hosts: "all", force: false, keepRedis: false },
+    options: {
+      jobId: expect.stringMatching(/^run-/),
+      deduplication: { id: "clean apply prune-redis on all hosts" },
+    },
+  });
+  for (const wrong of [{ hosts: [] }, { hosts: ["../etc"] }, { flow: "wipe" as never }, { jobs: [] }]) {
+    const bad = { app: "scraper", flow: "clean", hosts: "all", ...wrong } as const;
+    expect(() => requestOf(bad)).toThrow(expect.objectContaining({ code: "usage" }));
+  }
 });

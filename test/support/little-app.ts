@@ -110,10 +110,10 @@ export class LittleApp {
   }
 
   /** The built program on this application. */
-  startCli(args: readonly string[]): RunningCli {
+  startCli(args: readonly string[], more: NodeJS.ProcessEnv = {}): RunningCli {
     const { SAFE_SHUTDOWN_REDIS_URL: _theirs, ...env } = process.env;
     return startCli([...args, "--root", this.root], {
-      env: { ...env, SAFE_SHUTDOWN_REDIS_URL: undefined },
+      env: { ...env, SAFE_SHUTDOWN_REDIS_URL: undefined, ...more },
       timeoutMs: 60_000,
     });
   }
