@@ -11,14 +11,14 @@ import type { Catalog } from "./catalog.ts";
 import { type GoingRun, goingRuns } from "./going-on.ts";
 import { listRuns, loadReport, type RunSummary } from "./history.ts";
 import { fleet, type KnownHost, liveWorkers, type WorkerInfo } from "./hosts.ts";
-import { type Intent, kindOf, newRunId, type PlannedTask, requestSchema, stagesOf } from "./intent.ts";
+import { type Intent, kindOf, newRunId, type Request, requestSchema, stagesOf } from "./intent.ts";
 import { PARENT_OPTIONS, Queues, queueOf } from "./queues.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
 
 /** How a run stands, as Redis knows it. */
 export type RunState =
   | { readonly state: "running"; readonly view: RunView }
-  | { readonly state: "finished"; readonly report: RunReport }
+  | { readonly state: "finished"; readonly report: RunReport; readonly view: RunView | undefined }
   /** It ended without a report: `reason` says why. */
   | { readonly state: "broken"; readonly reason: string }
   | { readonly state: "unknown" };
@@ -81,15 +81,14 @@ export class QueueClient {
   /** A run has finished when its parent has, not when its report is saved: only then may the next one start. */
   async stateOf(run: string): Promise<RunState> {
     const parent = await this.#queues.runs.getJob(run);
+    const request = requestSchema.safeParse(parent?.data).data;
+    const view = request && (await this.#viewOf(run, request));
     if (parent !== undefined && parent.finishedOn === undefined) {
-      const request = requestSchema.safeParse(parent.data).data;
-      if (request === undefined) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
-      const { hosts } = request;
-      const stages = hosts === "all" ? [] : stagesOf(run, { ...request, hosts }, this.#catalog);
-      return { state: "running", view: await this.#viewOf(run, stages) };
+      if (view === undefined) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
+      return { state: "running", view };
     }
     const report = await loadReport(this.#queues, run);
-    if (report !== undefined) return { state: "finished", report };
+    if (report !== undefined) return { state: "finished", report, view };
     if (parent === undefined) return { state: "unknown" };
     return { state: "broken", reason: parent.failedReason ?? "it has none" };
   }
@@ -157,7 +156,9 @@ export class QueueClient {
   }
 
   /** One round trip for all jobs of the run. */
-  async #viewOf(run: string, stages: PlannedTask[][]): Promise<RunView> {
+  async #viewOf(run: string, request: Request): Promise<RunView> {
+    const { hosts } = request;
+    const stages = hosts === "all" ? [] : stagesOf(run, { ...request, hosts }, this.#catalog);
     const planned = stages.flat();
     const pipeline = this.#redis.pipeline();
     for (const { id, task } of planned) {

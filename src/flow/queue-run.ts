@@ -58,10 +58,10 @@ export class QueueRun implements Run {
         return client.stateOf(this.id);
       });
       if (state === undefined) return this.#lost(follow);
+      if ("view" in state && state.view !== undefined) follow.onView?.(state.view);
       if (state.state === "finished") return state.report;
       if (state.state === "unknown") throw withoutReport(this.id, "Redis has forgotten it; start it again");
       if (state.state === "broken") throw withoutReport(this.id, state.reason);
-      follow.onView?.(state.view);
       const nowMs = clock.elapsed();
       if (nowMs - startedAtMs > (follow.withinMs ?? Number.POSITIVE_INFINITY))
         throw unfinished(this.id, follow);

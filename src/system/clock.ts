@@ -41,3 +41,21 @@ export async function settlesWithin(work: Promise<unknown>, ms: number, clock: C
   await clock.sleep(ms, settled.signal);
   return settled.signal.aborted;
 }
+
+/** Watches how late the event loop is for its timers; the returned function ends it, and answers the worst, in ms. */
+export function watchLateness(): () => number {
+  const stepMs = 50;
+  let dueMs = performance.now() + stepMs;
+  let worstMs = 0;
+  const look = () => {
+    const nowMs = performance.now();
+    worstMs = Math.max(worstMs, nowMs - dueMs);
+    dueMs = nowMs + stepMs;
+  };
+  const stop = every(stepMs, look);
+  return () => {
+    stop();
+    look();
+    return worstMs;
+  };
+}
