@@ -38,11 +38,11 @@ export interface DescriptorInfo {
 /** The kernel's own lines come first; a driver may add others. */
 export function parseDescriptorInfo(text: string): DescriptorInfo {
   const lines = text.split("\n");
-  const valueOf = (key: string) => lines.find((line) => line.startsWith(key))?.slice(key.length) ?? "";
-  const mountId = /^\s*(\d{1,15})$/.exec(valueOf("mnt_id:"))?.[1];
+  const after = (key: string) => lines.find((line) => line.startsWith(key))?.slice(key.length) ?? "";
+  const mountId = /^\s*(\d{1,15})$/.exec(after("mnt_id:"))?.[1];
   return {
     mountId: mountId === undefined ? undefined : Number(mountId),
-    inode: /^\s*(\d{1,20})$/.exec(valueOf("ino:"))?.[1],
-    lock: /^\s*\d+:\s+(\w+)/.exec(valueOf("lock:"))?.[1]?.toLowerCase(),
+    inode: /^\s*(\d{1,20})$/.exec(after("ino:"))?.[1],
+    lock: /^\s*\d+:\s+(\w+)/.exec(after("lock:"))?.[1]?.toLowerCase(),
   };
 }

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 import { parseDescriptorInfo } from "./kernel-locks.ts";
-import { deviceNameOf, type Mount, mountAtDirectory, mountsOf } from "./mounts.ts";
+import { deviceNameOf, mountAtDirectory, mountsOf } from "./mounts.ts";
 import { ifThere, isKernelThread, linksOfThreads } from "./proc.ts";
 import { listPids, seesAllProcesses } from "./process-list.ts";
 
@@ -74,7 +74,7 @@ export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFi
     if (text === DENIED) return false;
     if (text === undefined) return true; // closed since
     const { mountId, inode, lock } = parseDescriptorInfo(text);
-    const stats = inode === undefined ? ifThere(() => statSync(link)) : undefined;
+    const stats = inode === undefined ? ifThere(() => statSync(link)) : undefined; // before Linux 5.14
     const device = stats && deviceNameOf(stats.dev);
     const descriptor = { pid, link, lock, mountId, device };
     if (path !== undefined) add(byPath, path, descriptor);
@@ -94,12 +94,19 @@ function unlessDenied<T>(read: () => T): T | typeof DENIED | undefined {
   });
 }
 
-/** Of a mount that its process does not see (any more) nothing can be told: then the inode alone decides. */
-function isOn({ pid, mountId, device }: Descriptor, devices: readonly string[]): boolean {
-  const mount: Mount | undefined =
-    device === undefined && mountId !== undefined ? mountsOf(pid).get(mountId) : undefined;
-  const name = device ?? mount?.device;
-  return name === undefined || devices.includes(name);
+/**
+ * A mount that its process does not list is the kernel's own (of memfd_create(2), where inodes count from 1), or was
+ * taken away: then the file must say itself where it is.
+ */
+function isOn({ pid, mountId, device, link }: Descriptor, devices: readonly string[]): boolean {
+  const mount = mountId === undefined ? undefined : mountsOf(pid).get(mountId);
+  const name = device ?? mount?.device ?? deviceBehind(link);
+  return name !== undefined && devices.includes(name);
+}
+
+function deviceBehind(link: string): string | undefined {
+  const stats = ifThere(() => statSync(link));
+  return stats && deviceNameOf(stats.dev);
 }
 
 function add(index: Map<string, Descriptor[]>, key: string, descriptor: Descriptor): void {

@@ -1,11 +1,12 @@
 import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { readOpenFiles } from "../../src/system/open-files.ts";
 import { workingDirectoryOf } from "../../src/system/proc.ts";
 import { listProcesses } from "../../src/system/process-list.ts";
 import type { FileEntry } from "../../src/system/walk.ts";
-import { handsOn, put, seen } from "../support/hands.ts";
+import { handsOn, mountAt, put, seen } from "../support/hands.ts";
 import { isRoot } from "../support/plain-user.ts";
 import { ended, spawnProcess } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
@@ -71,4 +72,24 @@ test("a process with a path beyond PATH_MAX open hinders nobody, and what it has
   expect(openFiles.openersOf(exact(seen(handsOn(root).files, "a"))).map((one) => one.pid)).toContain(pid);
   expect(listProcesses().map((process) => process.pid)).toContain(pid);
   expect(workingDirectoryOf(pid)).toBeUndefined();
+});
+
+test("what a process keeps in memory is not taken for a file with the same inode", async (context) => {
+  const root = temporaryDirectory();
+  if (!mountAt(root, "-t", "tmpfs", "none")) context.skip("mount is not permitted here");
+  const program = `import os, time
+kept = [os.memfd_create("kept") for _ in range(64)]
+print("ready", *[os.fstat(fd).st_ino for fd in kept], flush=True)
+time.sleep(600)`;
+  const { pid } = await spawnProcess({
+    command: "/usr/bin/python3",
+    args: ["-c", program],
+    readyLine: /ready/,
+  });
+  const openFiles = readOpenFiles(root, new Set());
+  for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
+    const inode = /^ino:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8"))?.[1] ?? "";
+    const openers = openFiles.openersOf({ path: "a", device: statSync(root).dev, inode });
+    expect(openers.map((one) => one.pid)).not.toContain(pid);
+  }
 });

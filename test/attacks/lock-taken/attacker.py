@@ -17,7 +17,7 @@ def take(fd):
 print("ready", flush=True)
 taken = 0
 while not select.select([sys.stdin], [], [], 0)[0]:
-    time.sleep(random.random() * 0.12)
+    time.sleep(random.random() * 0.2)
     try:
         fd = os.open("a.lock", os.O_RDWR)
     except FileNotFoundError:
