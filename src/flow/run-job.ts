@@ -4,9 +4,11 @@ import { type JobName, jobs } from "../../jobs/registry.ts";
 import type { Config } from "../config/config.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import { JobReporter, type JobResult, type Progress } from "../report/job-reporter.ts";
+import type { Mode } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import type { LimitedRule, Rehearsed } from "../system/quota.ts";
 import { openWorld, type WorldOptions } from "../system/world.ts";
+import { AppQueues } from "./app-queues.ts";
 import type { Task } from "./intent.ts";
 
 /** Why a job was told to stop before its end. */
@@ -51,14 +53,19 @@ async function perform(
 ): Promise<Rehearsed> {
   const { run, job, mode, keepRedis, force } = task;
   const world = await openWorld({ run, job, config, mode, keepRedis, signal, clock, ...expectations });
+  const queues = queuesOf(config, mode, clock, signal);
   try {
-    await jobs[job].run({ force }, { config, ...world, report, log, signal });
+    await jobs[job].run({ force }, { config, ...world, queues, report, log, signal });
     const landslide = mode === "plan" ? world.landslide() : undefined;
     if (landslide !== undefined) throw new SafeShutdownError("refused", landslide);
     return world.candidates();
   } finally {
     await world.close();
   }
+}
+
+function queuesOf({ redis, limits }: Config, mode: Mode, clock: Clock, signal: AbortSignal): AppQueues {
+  return new AppQueues({ mode, latencyBudgetMs: redis.latencyBudgetMs, limit: limits.keys, clock, signal });
 }
 
 const UNLIMITED = { files: Number.POSITIVE_INFINITY, keys: Number.POSITIVE_INFINITY, bytes: undefined };
