@@ -1,17 +1,15 @@
 import { Queue } from "bullmq";
 import type { QueueHands, QueueStep } from "../../jobs/job.ts";
-import type { QueueRule } from "../config/config.ts";
+import type { Config, QueueRule } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { connectRedis } from "../system/redis-connection.ts";
 
-export interface AppQueuesOptions {
+interface AppQueuesOptions {
+  readonly config: Pick<Config, "redis" | "limits">;
   readonly mode: Mode;
-  readonly latencyBudgetMs: number;
-  /** How many jobs may be removed. */
-  readonly limit: number;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -27,11 +25,12 @@ const PLAN_BATCH = 200;
 /** The hands on BullMQ queues of an application's own: through BullMQ's API, never by key. */
 export class AppQueues implements QueueHands {
   readonly #options: AppQueuesOptions;
+  /** `limits.keys` holds for jobs as it does for keys. */
   #room: number;
 
   constructor(options: AppQueuesOptions) {
     this.#options = options;
-    this.#room = options.limit;
+    this.#room = options.config.limits.keys;
   }
 
   async *prune(rule: QueueRule): AsyncGenerator<QueueStep> {
@@ -54,7 +53,8 @@ export class AppQueues implements QueueHands {
 
   /** As many at once as BullMQ removes within the latency budget. */
   async *#clean(queue: Queue, state: State, { olderThanMs }: QueueRule): AsyncGenerator<QueueStep> {
-    const { clock, signal, latencyBudgetMs } = this.#options;
+    const { config, clock, signal } = this.#options;
+    const { latencyBudgetMs } = config.redis;
     let batch = FIRST_BATCH;
     for (;;) {
       signal.throwIfAborted();
@@ -93,7 +93,7 @@ export class AppQueues implements QueueHands {
   #refusal(): SafeShutdownError {
     return new SafeShutdownError(
       "refused",
-      `limits.keys (${this.#options.limit}) is reached by finished jobs`,
+      `limits.keys (${this.#options.config.limits.keys}) is reached by finished jobs`,
     );
   }
 }

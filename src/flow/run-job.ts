@@ -4,7 +4,6 @@ import { type JobName, jobs } from "../../jobs/registry.ts";
 import type { Config } from "../config/config.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import { JobReporter, type JobResult, type Progress } from "../report/job-reporter.ts";
-import type { Mode } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import type { LimitedRule, Rehearsed } from "../system/quota.ts";
 import { openWorld, type WorldOptions } from "../system/world.ts";
@@ -53,7 +52,7 @@ async function perform(
 ): Promise<Rehearsed> {
   const { run, job, mode, keepRedis, force } = task;
   const world = await openWorld({ run, job, config, mode, keepRedis, signal, clock, ...expectations });
-  const queues = queuesOf(config, mode, clock, signal);
+  const queues = new AppQueues({ config, mode, clock, signal });
   try {
     await jobs[job].run({ force }, { config, ...world, queues, report, log, signal });
     const landslide = mode === "plan" ? world.landslide() : undefined;
@@ -62,10 +61,6 @@ async function perform(
   } finally {
     await world.close();
   }
-}
-
-function queuesOf({ redis, limits }: Config, mode: Mode, clock: Clock, signal: AbortSignal): AppQueues {
-  return new AppQueues({ mode, latencyBudgetMs: redis.latencyBudgetMs, limit: limits.keys, clock, signal });
 }
 
 const UNLIMITED = { files: Number.POSITIVE_INFINITY, keys: Number.POSITIVE_INFINITY, bytes: undefined };

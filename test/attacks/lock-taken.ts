@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { cleanSessionLocks } from "../../jobs/clean-session-locks.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { AppQueues } from "../../src/flow/app-queues.ts";
 import { JobReporter } from "../../src/report/job-reporter.ts";
 import { systemClock as clock } from "../../src/system/clock.ts";
 import type { FileEntry, Files } from "../../src/system/files.ts";
@@ -130,6 +131,7 @@ async function clean(root: string, seconds: number, isLooking: boolean): Promise
   const world = await openWorld({
     ...{ ...ids, config, mode: "apply", keepRedis: true, presumeStopped: undefined, signal, clock },
   });
+  const queues = new AppQueues({ config, mode: "apply", clock, signal });
   const startedAtMs = performance.now();
   // a busy machine may need longer until the race is hit at all
   const isEnough = (ms: number) =>
@@ -146,7 +148,7 @@ async function clean(root: string, seconds: number, isLooking: boolean): Promise
       const locks = new WatchedLocks(world.files, options, isLooking);
       const report = new JobReporter(cleanSessionLocks.name, "h1", () => {});
       const log = { info: () => {}, warn: () => {} };
-      await cleanSessionLocks.run({}, { ...world, locks, config, report, log, signal });
+      await cleanSessionLocks.run({}, { ...world, locks, queues, config, report, log, signal });
       removals.runs += 1;
       if (locks.hasSaved) removals.savedByLastLook += 1;
       if (report.finish(0).report.totals.done > 0) {

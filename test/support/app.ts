@@ -50,9 +50,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
       presumeStopped,
     });
     const log = { info: () => {}, warn: () => {} };
-    const { redis, limits } = loaded.config;
-    const { latencyBudgetMs } = redis;
-    const queues = new AppQueues({ mode, latencyBudgetMs, limit: limits.keys, clock, signal });
+    const queues = new AppQueues({ config, mode, clock, signal });
     const context = { config: loaded.config, ...world, queues, report, log, signal };
     let error: unknown;
     try {
