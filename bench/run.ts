@@ -1,6 +1,7 @@
 import { cli } from "./cli.ts";
 import { files } from "./files.ts";
 import { isBroken } from "./measure.ts";
+import { redis } from "./redis.ts";
 import { tableOf, writeResults } from "./results.ts";
 import type { Suite } from "./suite.ts";
 
@@ -9,7 +10,7 @@ import type { Suite } from "./suite.ts";
  * broken. Bounds are ratios within one run, so they hold on any machine.
  */
 
-const suites: readonly Suite[] = [cli, files];
+const suites: readonly Suite[] = [cli, files, redis];
 
 process.exitCode = await main(process.argv.slice(2));
 

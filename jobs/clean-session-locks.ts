@@ -46,7 +46,7 @@ export function reasonToKeep(
   olderThanMs: number,
   holderOf: () => Holder,
 ): string | undefined {
-  if (file.kind !== "file") return "it is not a regular file";
+  if (file.kind !== "file" && file.kind !== "link") return "it is neither a regular file nor a link";
   if (ageMs < olderThanMs) return `only ${formatDuration(ageMs)} old`;
   const holder = holderOf();
   const age = `${formatDuration(ageMs)} old`;

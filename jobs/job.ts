@@ -1,15 +1,34 @@
 import { z } from "zod";
-import type { Config } from "../src/config/config.ts";
+import type { Config, QueueRule } from "../src/config/config.ts";
 import type { JobReporter } from "../src/report/job-reporter.ts";
 import type { World } from "../src/system/world.ts";
 
 /** The world as a job may see it. Whether its hands really act (apply) or only say what they would (plan) is theirs to know. */
 export interface JobContext extends Omit<World, "candidates" | "landslide" | "close"> {
   readonly config: Config;
+  readonly queues: QueueHands;
   readonly report: JobReporter;
   readonly log: Log;
   /** Aborts when the run is cancelled or the worker must stop: finish the current item and return. */
   readonly signal: AbortSignal;
+}
+
+/** The hands on the queues of the application's own, whatever they are made with. */
+export interface QueueHands {
+  /**
+   * Removes the finished jobs that a rule calls old, batch by batch. Throws `redis-unreachable`; `refused` when the
+   * limit is reached; when aborted.
+   */
+  prune(rule: QueueRule): AsyncGenerator<QueueStep>;
+}
+
+/** What one step did; counts of jobs. */
+export interface QueueStep {
+  readonly removed: number;
+  /** Too young. */
+  readonly kept: number;
+  /** There is no such queue. */
+  readonly isMissing?: true;
 }
 
 /** What a job may log; pino fits. */

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { PruneRule } from "../src/config/config.ts";
+import type { PruneRule, QueueRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
 import { SafeShutdownError } from "../src/errors.ts";
 import { whyKept } from "../src/report/kept-keys.ts";
@@ -14,7 +14,8 @@ export const pruneRedis = defineJob({
   async run(_input, context) {
     const { config, report } = context;
     let away: SafeShutdownError | undefined;
-    for (const rule of config.redis.prune) away = (await pruneIfThere(rule, context)) ?? away;
+    for (const rule of config.redis.prune) away = (await ifThere(() => prune(rule, context))) ?? away;
+    for (const rule of config.redis.queues) away = (await ifThere(() => pruneQueue(rule, context))) ?? away;
     if (away === undefined) return;
     if (report.isEmpty && away.code === "redis-unreachable") throw away;
     report.incomplete(away.message);
@@ -24,9 +25,9 @@ export const pruneRedis = defineJob({
 const TOLD: readonly string[] = ["redis-unreachable", "partial"];
 
 /** A server that is away keeps nobody from pruning another one: answers the error. */
-async function pruneIfThere(rule: PruneRule, context: JobContext): Promise<SafeShutdownError | undefined> {
+async function ifThere(work: () => Promise<void>): Promise<SafeShutdownError | undefined> {
   try {
-    await prune(rule, context);
+    await work();
     return undefined;
   } catch (error) {
     if (error instanceof SafeShutdownError && TOLD.includes(error.code)) return error;
@@ -56,5 +57,31 @@ async function prune(rule: PruneRule, { redis, report, clock }: JobContext): Pro
     }
   } finally {
     report.scanned(tally.result(clock.elapsed()));
+  }
+}
+
+/** Finished jobs of a queue of the application's. What they take in memory is not known. */
+async function pruneQueue(rule: QueueRule, { queues, redis, report }: JobContext): Promise<void> {
+  const target = `${rule.prefix}:${rule.queue} (db ${rule.db})`;
+  const limit = formatDuration(rule.olderThanMs);
+  const state = rule.states.join(" or ");
+  for await (const { removed, kept, isMissing } of queues.prune(rule)) {
+    if (isMissing) report.kept(target, "there is no such queue");
+    else {
+      report.countKeys(
+        { target, outcome: redis.removal, reason: `${state}, older than ${limit}` },
+        removed,
+        0,
+        "job",
+      );
+      if (kept > 0) {
+        report.countKeys(
+          { target, outcome: "kept", reason: `${state}, younger than ${limit}` },
+          kept,
+          0,
+          "job",
+        );
+      }
+    }
   }
 }

@@ -47,6 +47,16 @@ export interface PruneRule {
   readonly sharePercent: number;
 }
 
+/** Finished jobs of a BullMQ queue of the application's own. */
+export interface QueueRule {
+  readonly queue: string;
+  readonly prefix: string;
+  readonly states: readonly ("completed" | "failed")[];
+  readonly olderThanMs: number;
+  readonly url: string;
+  readonly db: number;
+}
+
 export type TempRule =
   | {
       readonly kind: "files";
@@ -105,6 +115,7 @@ export interface Config {
     readonly maxKeysPerSecond: number | undefined;
     readonly brokerQueues: readonly string[];
     readonly prune: readonly PruneRule[];
+    readonly queues: readonly QueueRule[];
   };
   readonly queue: { readonly url: string };
   readonly temp: readonly TempRule[];

@@ -49,7 +49,19 @@ function explainUnion(issue: UnionIssue, path: ConfigPath, context: Context): Fi
       ),
     ),
   );
-  return near === undefined ? [mismatch(issue, path, context.input)] : explainAll(near, path, context);
+  const meant = near ?? fewestMissing(likely, path, context);
+  return meant === undefined ? [mismatch(issue, path, context.input)] : explainAll(meant, path, context);
+}
+
+/** Of several shapes the one that lacks the fewest keys, if there is one such, and it has one of its own. */
+function fewestMissing(members: readonly Issue[][], path: ConfigPath, context: Context): Issue[] | undefined {
+  const ranked = members
+    .map((member) => ({ member, missing: missingKeys(member, path, context.input).length }))
+    .toSorted((a, b) => a.missing - b.missing);
+  const [first, second] = ranked;
+  return first !== undefined && second !== undefined && first.missing < second.missing
+    ? first.member
+    : undefined;
 }
 
 /** All keys of two shapes at once: what each complete member calls unknown marks the other's shape. */

@@ -72,6 +72,36 @@ const pruneRule = z.strictObject({
   share: ownShare,
 });
 
+const queueRule = z.strictObject({
+  bullmq: z
+    .string()
+    .min(1)
+    .refine((name) => !name.includes(":"), {
+      error: 'expected the name of a BullMQ queue, without ":"',
+    }),
+  prefix: z
+    .string()
+    .min(1)
+    .refine((prefix) => !prefix.startsWith("{safe-shutdown-"), {
+      error: "expected the prefix of the application's queues, not of safe-shutdown's own",
+    })
+    .default("bull")
+    .meta({ description: "BullMQ's prefix of the queue's keys." }),
+  states: z
+    .array(z.enum(["completed", "failed"]))
+    .min(1)
+    .default(["completed", "failed"])
+    .meta({
+      description: "Which finished jobs.",
+    }),
+  olderThan: durationOrSetting,
+  url: redisUrl.optional().meta({ description: "Another server than redis.url." }),
+  db: z.int().min(0).optional().meta({ description: "Another database than the URL's." }),
+});
+const anyPruneRule = z.union([pruneRule, queueRule], {
+  error: "expected a mapping with keys and age, or with bullmq",
+});
+
 /** The section `redis`. */
 export const redis = z.strictObject({
   url: redisUrl.default("redis://127.0.0.1:6379/0").meta({
@@ -85,5 +115,5 @@ export const redis = z.strictObject({
   brokerQueues: z.array(z.string().min(1)).default(["celery"]).meta({
     description: "The broker's queue lists: no prune rule may match them.",
   }),
-  prune: z.array(pruneRule).default([]),
+  prune: z.array(anyPruneRule).default([]),
 });

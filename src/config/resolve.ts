@@ -1,6 +1,15 @@
 import { createHash } from "node:crypto";
 import { alwaysPreserved } from "./always-preserved.ts";
-import type { AgeRung, Config, OwnJob, PruneRule, ScheduleEntry, Service, TempRule } from "./config.ts";
+import type {
+  AgeRung,
+  Config,
+  OwnJob,
+  PruneRule,
+  QueueRule,
+  ScheduleEntry,
+  Service,
+  TempRule,
+} from "./config.ts";
 import { redactUrl } from "./redact.ts";
 import { databaseOf } from "./redis-url.ts";
 import type { ConfigFile } from "./schema.ts";
@@ -39,7 +48,12 @@ export function resolveConfig(written: ConfigFile, around: Surroundings): Config
       latencyBudgetMs: latencyBudget,
       maxKeysPerSecond,
       brokerQueues,
-      prune: prune.map((rule, index) => pruneRuleOf(rule, url, () => around.settingMs(index), share)),
+      prune: prune.flatMap((rule, index) =>
+        "keys" in rule ? [pruneRuleOf(rule, url, () => around.settingMs(index), share)] : [],
+      ),
+      queues: prune.flatMap((rule, index) =>
+        "bullmq" in rule ? [queueRuleOf(rule, url, () => around.settingMs(index))] : [],
+      ),
     },
     queue: { url: written.queue.url ?? url },
     temp: written.temp.map((rule) => tempRuleOf(rule, share)),
@@ -72,8 +86,27 @@ function serviceOf(written: Written<ConfigFile["services"]>): Service {
   };
 }
 
+type WrittenRule = Written<ConfigFile["redis"]["prune"]>;
+type WrittenKeys = Extract<WrittenRule, { keys: string }>;
+
+function queueRuleOf(
+  written: Extract<WrittenRule, { bullmq: string }>,
+  appUrl: string,
+  settingMs: () => number,
+): QueueRule {
+  const url = written.url ?? appUrl;
+  return {
+    queue: written.bullmq,
+    prefix: written.prefix,
+    states: written.states,
+    olderThanMs: typeof written.olderThan === "number" ? written.olderThan : settingMs(),
+    url,
+    db: written.db ?? databaseOf(url),
+  };
+}
+
 function pruneRuleOf(
-  written: Written<ConfigFile["redis"]["prune"]>,
+  written: WrittenKeys,
   appUrl: string,
   settingMs: () => number,
   share: number,
@@ -91,7 +124,7 @@ function pruneRuleOf(
   };
 }
 
-function ageRungOf(written: Written<Written<ConfigFile["redis"]["prune"]>["age"]>): AgeRung {
+function ageRungOf(written: Written<WrittenKeys["age"]>): AgeRung {
   if (typeof written === "string") return { kind: written };
   if ("ttl" in written) return { kind: "ttl", initialMs: written.ttl };
   if ("json" in written) return { kind: "json", path: written.json.split(".") };

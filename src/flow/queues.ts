@@ -37,7 +37,7 @@ export const PARENT_OPTIONS: JobsOptions = { ...RETENTION, attempts: 1 };
 export const CHILD_OPTIONS: JobsOptions = {
   removeOnComplete: { age: HISTORY_MS / 1_000, count: HISTORY_COUNT * 5 },
   removeOnFail: { age: HISTORY_MS / 1_000, count: HISTORY_COUNT * 5 },
-  attempts: 6,
+  attempts: 5,
   backoff: { type: "exponential", delay: 1_000 },
   ignoreDependencyOnFailure: true,
 };

@@ -5,6 +5,7 @@ import { JobReporter, type JobResult, type Progress } from "../report/job-report
 import type { Clock } from "../system/clock.ts";
 import type { LimitedRule, Rehearsed } from "../system/quota.ts";
 import { openWorld, type WorldOptions } from "../system/world.ts";
+import { AppQueues } from "./app-queues.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Task } from "./intent.ts";
 
@@ -60,9 +61,10 @@ async function perform(
   const { run, mode, keepRedis, force } = task;
   const about = { run, job: task.job };
   const world = await openWorld({ ...about, config, mode, keepRedis, signal, clock, ...expectations });
+  const queues = new AppQueues({ config, mode, clock, signal });
   try {
     const bound = logWith(log, { ...about, host: config.host });
-    await job.run({ force, keepRedis }, { config, ...world, report, log: bound, signal });
+    await job.run({ force, keepRedis }, { config, ...world, queues, report, log: bound, signal });
     const landslide = mode === "plan" ? world.landslide() : undefined;
     if (landslide !== undefined) throw new SafeShutdownError("refused", landslide);
     return world.candidates();

@@ -37,7 +37,7 @@ export class JobReporter {
   readonly #items: Item[] = [];
   readonly #perOutcome: Record<Outcome, number> = { done: 0, planned: 0, kept: 0, changed: 0, failed: 0 };
   readonly #totals = noTotals();
-  readonly #keys = new Map<string, { item: Required<Item>; keys: number }>();
+  readonly #keys = new Map<string, { item: Required<Item>; noun: string; keys: number }>();
   readonly #incomplete: string[] = [];
   readonly #scans: Scan[] = [];
   #truncated = false;
@@ -62,11 +62,11 @@ export class JobReporter {
     this.#note(item, "bytes" in effect ? effect.bytes : 0);
   }
 
-  /** Keys of a rule, which share one item per reason: `12 keys older than 8m`. May be told page by page. */
-  countKeys(item: Required<Item>, keys: number, bytes = 0): void {
+  /** Keys of a rule (or what `noun` says), which share one item per reason: `12 keys older than 8m`. May be told page by page. */
+  countKeys(item: Required<Item>, keys: number, bytes = 0, noun = "key"): void {
     const name = `${item.target} ${item.outcome} ${item.reason}`;
     const known = this.#keys.get(name);
-    this.#keys.set(name, { item, keys: (known?.keys ?? 0) + keys });
+    this.#keys.set(name, { item, noun, keys: (known?.keys ?? 0) + keys });
     this.#add(item.outcome, keys, bytes);
   }
 
@@ -141,9 +141,9 @@ export class JobReporter {
   }
 
   #keyItems(): Item[] {
-    return [...this.#keys.values()].map(({ item, keys }) => ({
+    return [...this.#keys.values()].map(({ item, noun, keys }) => ({
       ...item,
-      reason: `${countOf(keys, "key")} ${item.reason}`,
+      reason: `${countOf(keys, noun)} ${item.reason}`,
     }));
   }
 }

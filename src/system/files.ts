@@ -1,4 +1,4 @@
-import { lstatSync, statfsSync } from "node:fs";
+import { lstatSync, readlinkSync, statfsSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
@@ -100,10 +100,29 @@ export class Files {
     );
   }
 
+  /** The text of a symbolic link, which is not followed; `undefined` when it is no longer what was observed. */
+  targetOf(entry: FileEntry): string | undefined {
+    return this.#look(() => {
+      const at = this.#directories.reach(entry.path);
+      const target = entry.kind === "link" ? readlinkSync(at) : undefined;
+      const stats = lstatSync(at, { throwIfNoEntry: false });
+      return stats !== undefined && isSame(entry, stats) ? target : undefined;
+    });
+  }
+
   /** The pid of a process that has the file open. Descriptors are read once, at the first question. */
   openedBy(entry: FileEntry): number | undefined {
     this.#openFiles ??= readOpenFiles(this.#options.root, this.#options.presumed.pids);
-    return this.#openFiles.openersOf(entry)[0]?.pid;
+    return this.#openFiles.openersOf({ ...entry, inode: this.inodeOf(entry) })[0]?.pid;
+  }
+
+  /** The inode to the last digit: as a number it is rounded above 2^53, where overlayfs may have all of a layer. */
+  inodeOf(entry: FileEntry): string {
+    const stats = this.#look(() =>
+      lstatSync(this.#directories.reach(entry.path), { bigint: true, throwIfNoEntry: false }),
+    );
+    const exact = stats && BigInt.asUintN(64, stats.ino);
+    return exact !== undefined && Number(exact) === entry.inode ? `${exact}` : `${entry.inode}`;
   }
 
   /** Which pattern of the preserve list protects a path, if one does: then it is not to be removed. */

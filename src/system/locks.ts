@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
+import { posix } from "node:path";
 import type { Mode } from "../report/report.ts";
 import type { FileEntry, Files } from "./files.ts";
-import { LOCK_MAX_BYTES, parseLockOwner } from "./lock-owner.ts";
-import { lockThrough, type OpenFiles, readOpenFiles } from "./open-files.ts";
+import { parseLocks } from "./kernel-locks.ts";
+import { isSqlite, LOCK_MAX_BYTES, type LockOwner, numbersIn, parseLockOwners } from "./lock-owner.ts";
+import { deviceNameOf, isLocal, type Mount, mountAtDirectory } from "./mounts.ts";
+import { type OpenFiles, readOpenFiles } from "./open-files.ts";
 import { isUnseen, readProcess } from "./proc.ts";
 import { blindSpot } from "./process-list.ts";
 
@@ -23,6 +26,11 @@ export interface LocksOptions {
   readonly presumed: { readonly pids: ReadonlySet<number> };
 }
 
+/** A process that started later than a lock was written is not its writer; clocks are set now and then. */
+const SLACK_MS = 60_000;
+
+const unknown = (why: string): Holder => ({ state: "unknown", why });
+
 /**
  * The hands that tell whether a lock is held. A lock is live if a process holds a kernel lock on it, has it
  * open, or is named inside. flock and fcntl locks do not see each other, so nothing is probed by locking:
@@ -32,18 +40,30 @@ export class Locks {
   readonly #files: Files;
   readonly #options: LocksOptions;
   readonly #presumedGone: ReadonlySet<number>;
+  readonly #mount: Mount | undefined;
   #openFiles: OpenFiles | undefined;
 
   constructor(files: Files, options: LocksOptions) {
     this.#files = files;
     this.#options = options;
     this.#presumedGone = options.presumed.pids;
+    this.#mount = mountAtDirectory(options.root);
   }
 
   /** Who holds a lock, by one reading of all descriptors for all locks. */
   holderOf(file: FileEntry): Holder {
-    this.#openFiles ??= this.#readOpenFiles();
-    return this.#holderBy(this.#openFiles, file);
+    const free: Holder = { state: "free" };
+    if (file.kind === "link") return this.#ownerInLink(file) ?? this.#hiddenOwners() ?? free;
+    this.#openFiles ??= readOpenFiles(this.#options.root, this.#presumedGone);
+    const hidden = this.#hiddenOpeners(this.#openFiles);
+    return (
+      // the kernel's list comes last: it is read at once, right before a removal
+      this.#opener(this.#openFiles, file) ??
+      this.#ownerInside(file) ??
+      this.#kernelLock(file) ??
+      hidden ??
+      free
+    );
   }
 
   /** The same, looked at afresh: to be asked right before a lock is removed. A plan removes nothing. */
@@ -52,83 +72,84 @@ export class Locks {
     return this.holderOf(file);
   }
 
-  #readOpenFiles(): OpenFiles {
-    return readOpenFiles(this.#options.root, this.#presumedGone);
+  #opener(openFiles: OpenFiles, file: FileEntry): Holder | undefined {
+    const openers = openFiles.openersOf({ ...file, inode: this.#files.inodeOf(file) });
+    const opener = openers.find(({ lock }) => lock !== undefined) ?? openers[0];
+    return opener && { state: "live", pid: opener.pid, how: opener.lock ?? "has it open" };
   }
 
-  #holderBy(openFiles: OpenFiles, file: FileEntry): Holder {
-    const openers = openFiles.openersOf(file);
-    const [opener] = openers;
-    if (opener !== undefined) {
-      const locking = openers.find((candidate) => lockThrough(candidate) !== undefined) ?? opener;
-      return { state: "live", pid: locking.pid, how: lockThrough(locking) ?? "has it open" };
-    }
-    return (
-      this.#ownerInside(file) ?? this.#kernelLock(file) ?? this.#blindSpot(openFiles) ?? { state: "free" }
-    );
-  }
-
-  /** Why a process may hold it that cannot be seen. */
-  #blindSpot({ hiddenProcesses }: OpenFiles): Holder | undefined {
+  /** Why somebody who cannot be seen may have it open. */
+  #hiddenOpeners({ hiddenProcesses }: OpenFiles): Holder | undefined {
     if (hiddenProcesses > 0) {
-      return {
-        state: "unknown",
-        why: `${hiddenProcesses} processes of other users cannot be looked into; root could`,
-      };
+      const isRoot = process.geteuid?.() === 0;
+      const who = isRoot
+        ? "processes cannot be looked into"
+        : "processes of other users cannot be looked into";
+      return unknown(`${hiddenProcesses} ${who}; ${isRoot ? "CAP_SYS_PTRACE would tell" : "root could"}`);
     }
+    return this.#hiddenOwners();
+  }
+
+  #hiddenOwners(): Holder | undefined {
     const why = blindSpot(this.#options.trustNamespace);
-    return why === undefined ? undefined : { state: "unknown", why };
+    if (why !== undefined) return unknown(why);
+    const type = this.#mount?.type ?? "a file system of an unknown type";
+    if (this.#options.trustNamespace || isLocal(type)) return undefined;
+    return unknown(
+      `it is on ${type}, which other hosts may use; set pidNamespace: trusted when none of them runs the application`,
+    );
   }
 
   #ownerInside(file: FileEntry): Holder | undefined {
     const content = this.#files.read(file, LOCK_MAX_BYTES + 1);
-    if (content === undefined) return { state: "unknown", why: "it cannot be read" };
-    if (content.length > LOCK_MAX_BYTES)
-      return { state: "unknown", why: "it is too long to be looked through" };
-    const owner = parseLockOwner(content);
-    if (owner === undefined || this.#presumedGone.has(owner.pid)) return undefined;
-    if (owner.host !== undefined && owner.host !== hostname()) {
-      return { state: "unknown", why: `it names pid ${owner.pid} on ${owner.host}` };
-    }
-    if (isUnseen(owner.pid)) {
-      return {
-        state: "unknown",
-        why: `it names pid ${owner.pid}, which is alive, and which only root can look at`,
-      };
-    }
-    if (readProcess(owner.pid) === undefined) return undefined;
-    return { state: "live", pid: owner.pid, how: "named in it" };
+    if (content === undefined) return unknown("it cannot be read");
+    if (isSqlite(content)) return unknown("it is no lock, but a file of SQLite, which may be needed");
+    if (content.length > LOCK_MAX_BYTES) return unknown("it is too long to be looked through");
+    const named = this.#liveAmong(parseLockOwners(content));
+    if (named !== undefined) return named;
+    const pid = numbersIn(content).find((number) => this.#mayHaveWritten(number, file));
+    return pid === undefined ? undefined : unknown(`it holds the number ${pid}, which is a running process`);
   }
 
-  /** Kernel locks whose holder cannot be seen, because it is another user's or in another pid namespace. */
+  /** A symbolic link is a lock if its target is no file, but a text that names an owner, as Chrome and Emacs do it. */
+  #ownerInLink(file: FileEntry): Holder | undefined {
+    const target = this.#files.targetOf(file);
+    const owners = target === undefined ? [] : parseLockOwners(target);
+    const leadsSomewhere =
+      target === undefined || this.#files.look(posix.join(posix.dirname(file.path), target)) !== undefined;
+    if (owners.length === 0 || leadsSomewhere) return unknown("it is a symbolic link that names no owner");
+    return this.#liveAmong(owners);
+  }
+
+  #liveAmong(owners: readonly LockOwner[]): Holder | undefined {
+    for (const { pid, host } of owners) {
+      if (host !== undefined && host.toLowerCase() !== hostname().toLowerCase())
+        return unknown(`it names pid ${pid} on ${host}`);
+      if (this.#presumedGone.has(pid)) continue;
+      if (isUnseen(pid))
+        return unknown(`it names pid ${pid}, which is alive, and which only root can look at`);
+      if (readProcess(pid) !== undefined) return { state: "live", pid, how: "named in it" };
+    }
+    return undefined;
+  }
+
+  #mayHaveWritten(pid: number, file: FileEntry): boolean {
+    const process = readProcess(pid);
+    if (process === undefined || this.#presumedGone.has(pid) || process.commandLine === "") return false;
+    return process.startedAtMs <= file.modifiedAtMs + SLACK_MS;
+  }
+
+  /** Kernel locks whose holder cannot be seen: another user's, in another pid namespace, or with no descriptor left. */
   #kernelLock(file: FileEntry): Holder | undefined {
-    const subject = `${deviceName(file.device)}:${file.inode}`;
-    const lock = readFileSync("/proc/locks", "utf8")
-      .split("\n")
-      .map((line) => LOCK_LINE.exec(line)?.groups)
-      .find((fields) => fields?.subject === subject && !this.#presumedGone.has(Number(fields.pid)));
+    const devices = [deviceNameOf(file.device), this.#mount?.device];
+    const inode = this.#files.inodeOf(file);
+    const lock = parseLocks(readFileSync("/proc/locks", "latin1")).find(
+      (one) => one.inode === inode && devices.includes(one.device) && !this.#presumedGone.has(one.pid),
+    );
     if (lock === undefined) return undefined;
-    const kind = `${lock.kind}`.toLowerCase();
-    const pid = Number(lock.pid);
+    const { kind, pid } = lock;
     return pid > 0
       ? { state: "live", pid, how: kind }
-      : { state: "unknown", why: `it is locked (${kind}) by a process that cannot be seen` };
+      : unknown(`it is locked (${kind}) by a process that cannot be seen`);
   }
-}
-
-/**
- * A line of proc_locks(5): `1: FLOCK  ADVISORY  WRITE 4242 fe:00:1234 0 EOF`, with `->` before the kind of one that
- * waits. The pid of an OFD lock is -1, that of a holder in another pid namespace 0.
- */
-const LOCK_LINE = /^\d+:\s+(?:->\s+)?(?<kind>\w+)\s+\S+\s+\S+\s+(?<pid>-?\d+)\s+(?<subject>\S+)\s/;
-
-/** A device as /proc/locks names it: `fe:00`. The numbers are packed as in gnu_dev_major(3). */
-function deviceName(device: number): string {
-  const major = (device >>> 8) & 0xfff;
-  const minor = (device & 0xff) | ((device >>> 12) & 0xfff00);
-  return `${hex(major)}:${hex(minor)}`;
-}
-
-function hex(value: number): string {
-  return value.toString(16).padStart(2, "0");
 }

@@ -1,21 +1,31 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
+import { systemCodeOf } from "../errors.ts";
+import { parseDescriptorInfo } from "./kernel-locks.ts";
+import { deviceNameOf, mountAtDirectory, mountsOf } from "./mounts.ts";
 import { ifThere, isKernelThread, linksOfThreads } from "./proc.ts";
-import { listPids } from "./process-list.ts";
+import { listPids, seesAllProcesses } from "./process-list.ts";
 
-/** A process that has a file open, through which descriptor. */
-export interface Opener {
+/** A process that has a file open. */
+interface Opener {
   readonly pid: number;
   /** Its descriptor: `/proc/<pid>/fd/<n>`. */
   readonly link: string;
+  /** The kind of kernel lock that it holds through it (`flock`, `posix`, `ofdlck`). */
+  readonly lock: string | undefined;
 }
 
-/** Stands for a path that cannot be told: beyond PATH_MAX, or gone, which the next look will tell. */
-const TOO_LONG = "/";
+interface Descriptor extends Opener {
+  readonly mountId: number | undefined;
+  /** The device that stat(2) answers, where the kernel tells no inode by itself. */
+  readonly device: string | undefined;
+}
+
+const DENIED = Symbol("it may not be looked at");
 
 /** What could be seen of the descriptors on this host. */
 export interface OpenFiles {
-  /** Who has this file open: by device and inode, or by path, since overlayfs gives one file several. */
-  openersOf(file: { path: string; device: number; inode: number }): readonly Opener[];
+  /** Who has this file open; its inode to the last digit. */
+  openersOf(file: { path: string; device: number; inode: string }): readonly Opener[];
   /** Processes that could not be looked into; 0 means that nothing was missed. */
   readonly hiddenProcesses: number;
 }
@@ -23,50 +33,97 @@ export interface OpenFiles {
 /**
  * Reads every descriptor of every process once. `ignore` names processes taken for stopped.
  * Without root only one's own processes can be seen: then `hiddenProcesses` is not 0.
+ *
+ * A file is known by the kernel's own numbers of its file system and inode, which also hold where stat(2) answers
+ * others (overlayfs, btrfs), and by its path. No file is touched for it: a look at one on a network that does not
+ * answer would never end.
  */
 export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFiles {
-  const openers = new Map<string, Opener[]>();
+  const byInode = new Map<string, Descriptor[]>();
+  const byPath = new Map<string, Descriptor[]>();
   let hiddenProcesses = 0;
   for (const pid of listPids()) {
     if (ignore.has(pid)) continue;
-    const descriptors = ifThere(() => readdirSync(`/proc/${pid}/fd`));
-    if (descriptors === undefined && isHidden(pid)) hiddenProcesses += 1;
-    else if (descriptors?.length === 0) for (const link of linksOfThreads(pid)) note(pid, link);
-    else for (const one of descriptors ?? []) note(pid, `/proc/${pid}/fd/${one}`);
+    if (!noteAll(pid) && !isInit(pid)) hiddenProcesses += 1;
   }
+  const mount = mountAtDirectory(root);
   return {
-    openersOf: (file) =>
-      openers.get(inodeKey(file.device, file.inode)) ?? openers.get(`${root}/${file.path}`) ?? [],
+    openersOf: ({ path, device, inode }) => {
+      const devices = [deviceNameOf(device), ...(mount === undefined ? [] : [mount.device])];
+      const openers = (byInode.get(inode) ?? []).filter((one) => isOn(one, devices));
+      return openers.length > 0 ? openers : (byPath.get(`${root}/${path}`) ?? []);
+    },
     hiddenProcesses,
   };
 
-  function note(pid: number, link: string): void {
-    const path = ifThere(() => readlinkSync(link)) ?? TOO_LONG;
-    if (!path.startsWith("/")) return;
-    const stats = ifThere(() => statSync(link));
-    if (stats === undefined || !stats.isFile()) return;
-    add(path, { pid, link });
-    add(inodeKey(stats.dev, stats.ino), { pid, link });
+  /** Answers whether nothing of the process is hidden. */
+  function noteAll(pid: number): boolean {
+    const descriptors = ifThere(() => readdirSync(`/proc/${pid}/fd`));
+    if (descriptors === undefined) return !isHidden(pid);
+    const links =
+      descriptors.length === 0 ? linksOfThreads(pid) : descriptors.map((one) => `/proc/${pid}/fd/${one}`);
+    return links.every((link) => note(pid, link));
   }
 
-  function add(key: string, opener: Opener): void {
-    const known = openers.get(key);
-    if (known === undefined) openers.set(key, [opener]);
-    else known.push(opener);
+  /** Some may list the descriptors of a process and not look at them: root without CAP_SYS_PTRACE, as in a container. */
+  function note(pid: number, link: string): boolean {
+    const path = unlessDenied(() => readlinkSync(link));
+    if (path === DENIED) return false;
+    if (path?.startsWith("/") === false) return true;
+    const text = unlessDenied(() => readFileSync(link.replace(/\/fd\/(\d+)$/, "/fdinfo/$1"), "latin1"));
+    if (text === DENIED) return false;
+    if (text === undefined) return true; // closed since
+    const { mountId, inode, lock } = parseDescriptorInfo(text);
+    const stats = inode === undefined ? ifThere(() => statSync(link)) : undefined; // before Linux 5.14
+    const device = stats && deviceNameOf(stats.dev);
+    const descriptor = { pid, link, lock, mountId, device };
+    if (path !== undefined) add(byPath, path, descriptor);
+    add(byInode, inode ?? `${stats?.ino}`, descriptor);
+    return true;
   }
+}
+
+function unlessDenied<T>(read: () => T): T | typeof DENIED | undefined {
+  return ifThere(() => {
+    try {
+      return read();
+    } catch (error) {
+      if (["EACCES", "EPERM"].includes(systemCodeOf(error) ?? "")) return DENIED;
+      throw error;
+    }
+  });
+}
+
+/**
+ * A mount that its process does not list is the kernel's own (of memfd_create(2), where inodes count from 1), or was
+ * taken away: then the file must say itself where it is.
+ */
+function isOn({ pid, mountId, device, link }: Descriptor, devices: readonly string[]): boolean {
+  const mount = mountId === undefined ? undefined : mountsOf(pid).get(mountId);
+  const name = device ?? mount?.device ?? deviceBehind(link);
+  return name !== undefined && devices.includes(name);
+}
+
+function deviceBehind(link: string): string | undefined {
+  const stats = ifThere(() => statSync(link));
+  return stats && deviceNameOf(stats.dev);
+}
+
+function add(index: Map<string, Descriptor[]>, key: string, descriptor: Descriptor): void {
+  const known = index.get(key);
+  if (known === undefined) index.set(key, [descriptor]);
+  else known.push(descriptor);
+}
+
+/**
+ * The init of the host, which some hardened kernels let not even root look into: it starts applications and is none, and
+ * its kernel locks are listed all the same. That of a container may well be the application.
+ */
+function isInit(pid: number): boolean {
+  return pid === 1 && process.geteuid?.() === 0 && seesAllProcesses();
 }
 
 /** Whether a process exists whose descriptors are not ours to see. Kernel threads have none. */
 function isHidden(pid: number): boolean {
   return ifThere(() => statSync(`/proc/${pid}`)) !== undefined && !isKernelThread(pid);
-}
-
-function inodeKey(device: number, inode: number): string {
-  return `${device}:${inode}`;
-}
-
-/** The kind of kernel lock held through a descriptor (`flock`, `posix`, `ofdlck`): proc(5), fdinfo. */
-export function lockThrough({ link }: Opener): string | undefined {
-  const text = ifThere(() => readFileSync(link.replace(/\/fd\/(\d+)$/, "/fdinfo/$1"), "utf8")) ?? "";
-  return /^lock:\s*\d+:\s+(\w+)/m.exec(text)?.[1]?.toLowerCase();
 }

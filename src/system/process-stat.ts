@@ -50,20 +50,24 @@ export function parseStat(text: string): ProcessStat | undefined {
   };
 }
 
-/** The kernel escapes line ends in the program's name, so a line that begins so is its own. */
+/**
+ * The kernel escapes line feeds in the program's name and no other line ends, so only they end a line, and what begins
+ * a line is its own.
+ */
 export function parseStatus(text: string): ProcessStatus | undefined {
-  const processId = numbersOf(text, "Tgid")[0];
-  const ownerIds = numbersOf(text, "Uid").slice(0, 2);
+  const lines = text.split("\n");
+  const processId = numbersIn(lines, "Tgid:")[0];
+  const ownerIds = numbersIn(lines, "Uid:").slice(0, 2);
   if (processId === undefined || ownerIds.length < 2) return undefined;
-  return { processId, ownerIds, pids: numbersOf(text, "NSpid") };
+  return { processId, ownerIds, pids: numbersIn(lines, "NSpid:") };
 }
 
-function numbersOf(status: string, key: string): number[] {
-  const numbers = new RegExp(`^${key}:((?:[ \\t]+\\d+)+)[ \\t]*$`, "m").exec(status)?.[1];
-  return numbers === undefined
-    ? []
-    : numbers
+function numbersIn(lines: readonly string[], key: string): number[] {
+  const values = lines.find((line) => line.startsWith(key))?.slice(key.length) ?? "";
+  return /^(?:[ \t]+\d+)+[ \t]*$/.test(values)
+    ? values
         .trim()
         .split(/[ \t]+/)
-        .map(Number);
+        .map(Number)
+    : [];
 }

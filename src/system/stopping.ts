@@ -76,11 +76,12 @@ export async function kill(process: Process, service: Service, options: Stopping
  * Celery worker is asked before how many tasks this cuts off.
  */
 async function killTree(tree: ProcessTree, service: Service, options: StoppingOptions): Promise<Outcome> {
-  const { processes, celery, clock, onWait } = options;
+  const { processes, celery, clock, signal, onWait } = options;
   const worker = tree.running().find(isCeleryWorker);
   const tasks = worker === undefined ? undefined : await celery.runningIn(worker.pid);
   const [first, ...others] = tree.running();
   if (first === undefined) return done("it ended by itself");
+  if (signal.aborted) return failed(`was to be killed, and is still running (${pidsOf([first, ...others])})`);
   // of a tree only what was proved by its command line bears it: what it has started may bear any
   const matches = service.matches.test(first.commandLine) ? service.matches : undefined;
   const stopped = processes.signal(first, "SIGSTOP", matches);

@@ -30,6 +30,9 @@ function pathsIn(value: unknown, path = ""): string[] {
 const PATHS = `app durationMs engine flow hosts[] mode run startedAt verdict version nextSteps[]
   jobs[].durationMs jobs[].host jobs[].job jobs[].status jobs[].truncated
   jobs[].items[].outcome jobs[].items[].reason jobs[].items[].target
+  jobs[].scans[].bytes jobs[].scans[].durationMs jobs[].scans[].keys jobs[].scans[].keysPerSecond
+  jobs[].scans[].matched jobs[].scans[].pages jobs[].scans[].removed jobs[].scans[].target
+  jobs[].scans[].worstPageMs
   jobs[].totals.bytes jobs[].totals.changed jobs[].totals.done jobs[].totals.failed jobs[].totals.kept
   jobs[].totals.planned
   system.disk.freeBytes system.disk.totalBytes system.redis.reachable system.redis.usedMemoryBytes

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { reasonToKeep } from "../../jobs/clean-session-locks.ts";
 import type { Holder } from "../../src/system/locks.ts";
 import { makeApp } from "../support/app.ts";
-import { DAY, HOUR, MINUTE, mountAt, put, RUN, SECOND, stoppedClock } from "../support/hands.ts";
+import { age, DAY, HOUR, MINUTE, mountAt, put, RUN, SECOND, stoppedClock } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { isRoot } from "../support/plain-user.ts";
 import { spawnIdle, spawnProcess } from "../support/processes.ts";
@@ -37,8 +37,8 @@ test.each([
   expect(reasonToKeep({ kind: "file" }, ageMs, 5 * MINUTE, () => holder)).toBe(reason);
 });
 
-test.each(["link", "directory", "other"] as const)("a %s called like a lock is kept", (kind) => {
-  expect(reasonToKeep({ kind }, DAY, 0, () => free)).toBe("it is not a regular file");
+test.each(["directory", "other"] as const)("a %s called like a lock is kept", (kind) => {
+  expect(reasonToKeep({ kind }, DAY, 0, () => free)).toBe("it is neither a regular file nor a link");
 });
 
 // a plain user cannot tell that nobody holds a lock, and so removes none: see test/system/locks.test.ts
@@ -64,6 +64,7 @@ describe.runIf(isRoot)("on a true application", () => {
     put(app.root, "young.lock", "", MINUTE + 30 * SECOND);
     put(app.root, "telegram_session.session", "login", DAY);
     symlinkSync("stale.lock", join(app.root, "link.lock"));
+    age(join(app.root, "link.lock"), HOUR);
     mkdirSync(join(app.root, "directory.lock"));
     const owner = await spawnIdle();
     put(app.root, "named.lock", `${owner.pid} ${hostname()}`);
@@ -84,7 +85,9 @@ describe.runIf(isRoot)("on a true application", () => {
       "a\nb.lock: done: stale: 1h old, held by nobody",
       expect.stringMatching(/^held\.lock: kept: held by pid \d+ \(flock\), 1h old$/),
       "kept.lock: kept: preserved (kept.lock)",
-      "link.lock: kept: it is not a regular file",
+      expect.stringMatching(
+        /^link\.lock: kept: cannot tell whether it is held: it is a symbolic link that names no owner; 1h old$/,
+      ),
       `named.lock: kept: held by pid ${owner.pid} (named in it), 1h old`,
       "remote.lock: kept: cannot tell whether it is held: it names pid 4242 on elsewhere; 1h old",
       "stale.lock: done: stale: 1h old, held by nobody",

@@ -1,6 +1,7 @@
 import { realpathSync } from "node:fs";
 import { type JobName, jobs } from "../../jobs/registry.ts";
 import { loadConfig } from "../../src/config/load.ts";
+import { AppQueues } from "../../src/flow/app-queues.ts";
 import { JobReporter, type JobResult } from "../../src/report/job-reporter.ts";
 import type { Item, Mode, Outcome } from "../../src/report/report.ts";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
@@ -49,7 +50,8 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
       presumeStopped,
     });
     const log = { info: () => {}, warn: () => {} };
-    const context = { config: loaded.config, ...world, report, log, signal };
+    const queues = new AppQueues({ config, mode, clock, signal });
+    const context = { config: loaded.config, ...world, queues, report, log, signal };
     let error: unknown;
     try {
       await jobs[name].run({ force: false, keepRedis: false, ...options.switches }, context);

@@ -23,10 +23,10 @@ export const isRoot = process.getuid?.() === 0;
 
 /**
  * Runs a module as a user who is not root, with the built hands at `dist` in scope, and gives back what it
- * passes to `answer`. `facts` come in as a value of that name.
+ * passes to `answer`. `facts` come in as a value of that name; `become` are the words that run it as somebody else.
  */
-export function asPlainUser(program: string, facts: object = {}): unknown {
-  return answerOf(plainly(program, facts));
+export function asPlainUser(program: string, facts: object = {}, become = prefix()): unknown {
+  return answerOf(plainly(program, facts, become));
 }
 
 /**
@@ -36,14 +36,14 @@ export function asPlainUser(program: string, facts: object = {}): unknown {
 export function asPlainUserWithHiddenProcesses(hidepid: 1 | 2, program: string, facts: object = {}): unknown {
   const hide = `sleep 600 & mount -t proc -o hidepid=${hidepid} proc /proc && "$@"`;
   const inside = ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "sh", "-c", hide, "sh"];
-  return answerOf(["unshare", ...inside, ...plainly(program, facts)]);
+  return answerOf(["unshare", ...inside, ...plainly(program, facts, prefix())]);
 }
 
 function answerOf([command = "", ...words]: readonly string[]): unknown {
   return JSON.parse(execFileSync(command, words, { cwd: "/", encoding: "utf8", timeout: 20_000 }));
 }
 
-function plainly(program: string, facts: object): string[] {
+function plainly(program: string, facts: object, become: readonly string[]): string[] {
   const source = `
     const dist = ${JSON.stringify(`${DIST}/src/`)};
     const facts = ${JSON.stringify(facts)};
@@ -77,5 +77,5 @@ function plainly(program: string, facts: object): string[] {
     };
     const all = async (found) => { const list = []; for await (const one of found) list.push(one); return list; };
     ${program}`;
-  return [...prefix(), process.execPath, "--input-type=module", "-e", source];
+  return [...become, process.execPath, "--input-type=module", "-e", source];
 }

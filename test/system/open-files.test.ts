@@ -1,13 +1,17 @@
 import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { lockThrough, readOpenFiles } from "../../src/system/open-files.ts";
+import { readOpenFiles } from "../../src/system/open-files.ts";
 import { workingDirectoryOf } from "../../src/system/proc.ts";
 import { listProcesses } from "../../src/system/process-list.ts";
-import { handsOn, put, seen } from "../support/hands.ts";
+import type { FileEntry } from "../../src/system/walk.ts";
+import { handsOn, mountAt, put, seen } from "../support/hands.ts";
 import { isRoot } from "../support/plain-user.ts";
 import { ended, spawnProcess } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
+
+const exact = (entry: FileEntry) => ({ ...entry, inode: `${entry.inode}` });
 
 async function opener(root: string, redirections: string) {
   const args = ["-c", `exec ${redirections}; echo ready; while :; do sleep 600; done`];
@@ -23,20 +27,20 @@ test("who has a file open is found by its inode, under whatever name it was open
 
   const openFiles = readOpenFiles(root, new Set());
 
-  const openers = openFiles.openersOf(entry);
+  const openers = openFiles.openersOf(exact(entry));
   expect(openers.filter((one) => one.pid === pid).map(({ link }) => link)).toEqual([
     `/proc/${pid}/fd/7`,
     `/proc/${pid}/fd/8`,
   ]);
-  expect(openers.map(lockThrough)).not.toContain("flock");
-  expect(openFiles.openersOf(seen(handsOn(root).files, "b"))).toEqual([]);
+  expect(openers.map(({ lock }) => lock)).not.toContain("flock");
+  expect(openFiles.openersOf(exact(seen(handsOn(root).files, "b")))).toEqual([]);
 });
 
 test("a file is also found by its path, as overlayfs shows one file with two devices", async () => {
   const root = temporaryDirectory();
   put(root, "a");
   const { pid } = await opener(root, "7<a");
-  const [found] = readOpenFiles(root, new Set()).openersOf({ path: "a", device: 0, inode: 0 });
+  const [found] = readOpenFiles(root, new Set()).openersOf({ path: "a", device: 0, inode: "0" });
   expect(found?.pid).toBe(pid);
 });
 
@@ -46,7 +50,7 @@ test("processes that are taken for stopped are passed over", async () => {
   const { pid, child } = await opener(root, "7<a");
   const entry = seen(handsOn(root).files, "a");
   const without = readOpenFiles(root, new Set([pid]));
-  expect(without.openersOf(entry).map((one) => one.pid)).not.toContain(pid);
+  expect(without.openersOf(exact(entry)).map((one) => one.pid)).not.toContain(pid);
   child.kill("SIGKILL");
   await ended(child);
 });
@@ -65,11 +69,27 @@ test("a process with a path beyond PATH_MAX open hinders nobody, and what it has
   const args = ["-c", `${deep}; ln $0 a; exec 7<a; echo ready; while :; do sleep 600; done`, join(root, "a")];
   const { pid } = await spawnProcess({ command: "sh", args, cwd: root, readyLine: /ready/ });
   const openFiles = readOpenFiles(root, new Set());
-  expect(openFiles.openersOf(seen(handsOn(root).files, "a")).map((one) => one.pid)).toContain(pid);
+  expect(openFiles.openersOf(exact(seen(handsOn(root).files, "a"))).map((one) => one.pid)).toContain(pid);
   expect(listProcesses().map((process) => process.pid)).toContain(pid);
   expect(workingDirectoryOf(pid)).toBeUndefined();
 });
 
-test("the lock of a descriptor that has gone is none", () => {
-  expect(lockThrough({ pid: 4_194_305, link: "/proc/4194305/fd/3" })).toBeUndefined();
+test("what a process keeps in memory is not taken for a file with the same inode", async (context) => {
+  const root = temporaryDirectory();
+  if (!mountAt(root, "-t", "tmpfs", "none")) context.skip("mount is not permitted here");
+  const program = `import os, time
+kept = [os.memfd_create("kept") for _ in range(64)]
+print("ready", *[os.fstat(fd).st_ino for fd in kept], flush=True)
+time.sleep(600)`;
+  const { pid } = await spawnProcess({
+    command: "/usr/bin/python3",
+    args: ["-c", program],
+    readyLine: /ready/,
+  });
+  const openFiles = readOpenFiles(root, new Set());
+  for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
+    const inode = /^ino:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8"))?.[1] ?? "";
+    const openers = openFiles.openersOf({ path: "a", device: statSync(root).dev, inode });
+    expect(openers.map((one) => one.pid)).not.toContain(pid);
+  }
 });

@@ -100,6 +100,19 @@ test("a process that became another program is not killed, nor stopped, nor what
   }
 });
 
+test("nobody is killed for a run that was aborted", async () => {
+  const main = await spawnIdle({ words: ["worker"] });
+  const effect = await kill(evidence(main), serviceOf("worker"), {
+    ...options(),
+    signal: AbortSignal.abort(),
+  });
+  expect(effect).toEqual({
+    outcome: "failed",
+    reason: `was to be killed, and is still running (pid ${main.pid})`,
+  });
+  expect(isAlive(main.pid)).toBe(true);
+});
+
 test("where nothing can signal exactly, the number must do", async () => {
   const given = options();
   const { processes } = handsOn(temporaryDirectory(), { senders: [] });

@@ -1,0 +1,205 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Redis } from "ioredis";
+import { type PrivateRedis, startPrivateRedis } from "../demo/redis.ts";
+import { type PrivateCluster, startPrivateCluster } from "../demo/redis-cluster.ts";
+import { drawBars } from "./chart.ts";
+import { compare, type Measurement, type Subject } from "./measure.ts";
+import { blockingLoop, hasPython, prune, python, redisCli, scanStream } from "./redis/contenders.ts";
+import { fill, remarkOn } from "./redis/keys.ts";
+import { type Latency, latencyDuring } from "./redis/other-client.ts";
+import type { Suite } from "./suite.ts";
+
+const CLI = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
+const ROUNDS = 5;
+const MATCHING = 1_000_000;
+const OURS = "**safe-shutdown**, with a look at type and age, 2 ms a call";
+const BY_HAND = "`redis-cli --scan | xargs redis-cli unlink`, no look at the age";
+const OF_CLUSTER = "**safe-shutdown**, the same keys on a Cluster of 3 masters";
+
+const notes: string[] = [];
+
+/** Pruning Redis by age against one blocking script, and against other ways to remove the same keys. */
+export const redis: Suite = {
+  name: "redis",
+  about:
+    `${MATCHING.toLocaleString("en")} keys of ${(1.5 * MATCHING).toLocaleString("en")} go, over loopback, in turn with a single ` +
+    `script call that does the same and lets nobody else be answered meanwhile; ${ROUNDS} rounds, each on fresh keys.`,
+  notes: () => notes,
+  async run() {
+    const directory = await realpath(await mkdtemp(join(tmpdir(), "safe-shutdown-bench-")));
+    const server = await startPrivateRedis();
+    const cluster = await startPrivateCluster({ directory });
+    const client = new Redis(server.url);
+    try {
+      const measurements = await race(server, client, cluster);
+      notes.push(...ratios(measurements), await patience(server, client), await pythons(server, client));
+      notes.push(await memory(server, client, directory));
+      return measurements;
+    } finally {
+      client.disconnect();
+      await Promise.all([server.stop(), cluster.stop()]);
+      await rm(directory, { recursive: true, force: true });
+    }
+  },
+};
+
+async function race(server: PrivateRedis, client: Redis, cluster: PrivateCluster): Promise<Measurement[]> {
+  const onServer = (what: string, act: () => Promise<void>, bound?: number): Subject => ({
+    ...{ what, act, prepare: () => fill(client, MATCHING), inspect: () => remarkOn(client, MATCHING) },
+    ...(bound !== undefined && { bound }),
+  });
+  const masters = cluster.masters.map(({ url }) => new Redis(url));
+  const part = Math.floor(MATCHING / masters.length / 2) * 2;
+  const onCluster: Subject = {
+    what: OF_CLUSTER,
+    act: () => prune(cluster.url),
+    prepare: async () => {
+      await client.flushall();
+      for (const [index, master] of masters.entries()) await fill(master, part, tagOf(index, masters.length));
+    },
+    inspect: async () => {
+      const remarks = await Promise.all(masters.map((master) => remarkOn(master, part)));
+      for (const master of masters) await master.flushall();
+      return remarks.find((remark) => remark !== undefined);
+    },
+  };
+  try {
+    const measurements = await compare(
+      onServer("one blocking script call, with the same look", () => blockingLoop(client)),
+      [
+        onServer(OURS, () => prune(server.url), 1.2),
+        onCluster,
+        onServer("ioredis `scanStream` and `unlink`, no look at the age", () => scanStream(client)),
+        onServer(BY_HAND, () => redisCli(server.port)),
+      ],
+      ROUNDS,
+    );
+    drawBars(
+      "redis",
+      "Removing 1,000,000 keys of 1,500,000",
+      "s",
+      measurements.map(({ what, medianMs }) => ({
+        label: what.replaceAll(/[`*]/g, "").replace(/, (with|no) .*/, ""),
+        value: medianMs / 1_000,
+        isOurs: what === OURS || what === OF_CLUSTER,
+      })),
+    );
+    return measurements;
+  } finally {
+    for (const master of masters) master.disconnect();
+  }
+}
+
+/** A hash tag whose slot is one of a master's, the slots being dealt out in order. */
+function tagOf(master: number, masters: number): string {
+  for (let tag = 0; ; tag += 1) {
+    if (Math.floor((slotOf(String(tag)) * masters) / 16_384) === master) return `{${tag}}`;
+  }
+}
+
+/** CRC16 (XMODEM), as Redis Cluster has it. */
+function slotOf(text: string): number {
+  let crc = 0;
+  for (const byte of Buffer.from(text)) {
+    crc ^= byte << 8;
+    for (let bit = 0; bit < 8; bit += 1)
+      crc = ((crc & 0x8000 ? (crc << 1) ^ 0x1021 : crc << 1) >>> 0) & 0xffff;
+  }
+  return crc % 16_384;
+}
+
+function ratios(measurements: readonly Measurement[]): string[] {
+  const median = (what: string) => measurements.find((one) => one.what === what)?.medianMs ?? Number.NaN;
+  const faster = median(BY_HAND) / median(OURS);
+  const cluster = median(OF_CLUSTER) / median(OURS);
+  return [
+    `Against ${BY_HAND}: ${faster.toFixed(1)} times faster, at least 5: ${verdict(faster >= 5)}.`,
+    `The Cluster against one server: ${cluster.toFixed(2)} times its time, at most 1: ${verdict(cluster <= 1)}.`,
+  ];
+}
+
+async function patience({ port, url }: PrivateRedis, client: Redis): Promise<string> {
+  const samples: { calm: Latency; busy: Latency }[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    await fill(client, MATCHING);
+    const calm = await latencyDuring(port, () => delay(2_000));
+    samples.push({ calm, busy: await latencyDuring(port, () => prune(url)) });
+  }
+  samples.sort((a, b) => a.busy.p99 - a.calm.p99 - (b.busy.p99 - b.calm.p99));
+  const { calm, busy } = samples[Math.floor(samples.length / 2)] ?? (samples[0] as never);
+  const moreMs = busy.p99 - calm.p99;
+  return (
+    `Another client's answers, p99 (median of ${ROUNDS} rounds): undisturbed ${calm.p99.toFixed(2)} ms, during pruning ` +
+    `${busy.p99.toFixed(2)} ms (the longest ${busy.worst.toFixed(1)} ms); at most 3 ms more: ${verdict(moreMs <= 3)}.`
+  );
+}
+
+/** Ten times fewer keys, once: it takes minutes. */
+async function pythons({ port }: PrivateRedis, client: Redis): Promise<string> {
+  if (!(await hasPython()))
+    return "The replaced script's way was not measured: Python has no module redis here.";
+  const matching = MATCHING / 10;
+  await fill(client, matching);
+  const startedAt = performance.now();
+  await python(port);
+  const seconds = (performance.now() - startedAt) / 1_000;
+  const remark = await remarkOn(client, matching);
+  return (
+    `The replaced script's way, KEYS and then one TTL per key from Python: ${seconds.toFixed(0)} s for ` +
+    `${matching.toLocaleString("en")} keys${remark === undefined ? "" : ` (${remark})`}, a tenth as many.`
+  );
+}
+
+const PROBE = `data:text/javascript,${encodeURIComponent(`
+import { writeSync } from "node:fs";
+process.on("exit", () => writeSync(2, "PROBE " + process.resourceUsage().maxRSS + "\\n"));`)}`;
+
+async function memory({ url }: PrivateRedis, client: Redis, directory: string): Promise<string> {
+  await writeFile(
+    join(directory, "safe-shutdown.yaml"),
+    "app: bench\nredis: { prune: [{ keys: 'message:*', olderThan: 10m, age: [{ ttl: 24h }] }] }\n",
+  );
+  const peaks: number[] = [];
+  for (const matching of [10_000, 10_000_000]) {
+    await fill(client, matching);
+    peaks.push(await peakOf(directory, url));
+    const remark = await remarkOn(client, matching);
+    if (remark !== undefined) throw new Error(`of ${matching} keys ${remark}`);
+  }
+  await client.flushall();
+  const [few = Number.NaN, many = Number.NaN] = peaks.map((kilobytes) => kilobytes / 1_000);
+  const ratio = many / few;
+  return (
+    `Memory (peak RSS) of \`safe-shutdown clean prune-redis\`: ${few.toFixed(0)} MB for 10,000 keys, ${many.toFixed(0)} MB for ` +
+    `10,000,000: ${ratio.toFixed(2)} times, at most 1.3: ${verdict(ratio <= 1.3)}.`
+  );
+}
+
+async function peakOf(cwd: string, url: string): Promise<number> {
+  const child = spawn(
+    process.execPath,
+    ["--import", PROBE, CLI, "clean", "prune-redis", "--yes", "--inline"],
+    {
+      cwd,
+      env: { ...process.env, SAFE_SHUTDOWN_REDIS_URL: url },
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  const [code] = await once(child, "close");
+  if (code !== 0) throw new Error(`safe-shutdown ended with ${code}:\n${said}`);
+  return Number(/PROBE (\d+)/.exec(said)?.[1]);
+}
+
+function verdict(holds: boolean): string {
+  return holds ? "holds" : "**broken**";
+}

@@ -1,0 +1,95 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import type { Redis } from "ioredis";
+import type { PruneRule } from "../../src/config/config.ts";
+import { protectedKeysOf } from "../../src/config/protected-keys.ts";
+import { systemClock } from "../../src/system/clock.ts";
+import { Keyspace } from "../../src/system/keyspace.ts";
+import { Quota } from "../../src/system/quota.ts";
+
+const HOUR_MS = 3_600_000;
+
+/** Our hands, with the default budget: keys of an initial TTL of 24 h that are older than 8 minutes. */
+export async function prune(url: string): Promise<void> {
+  const limits = { files: 0, keys: Number.POSITIVE_INFINITY, bytes: undefined };
+  const hands = new Keyspace({
+    mode: "apply",
+    latencyBudgetMs: 2,
+    maxKeysPerSecond: undefined,
+    protectedKeys: protectedKeysOf({ redis: { brokerQueues: ["celery"] } }),
+    quota: new Quota({ noun: "keys", limits, mode: "apply" }),
+    clock: systemClock,
+    signal: new AbortController().signal,
+  });
+  const rule: PruneRule = {
+    ...{ keys: "message:*", type: undefined, url, db: 0, withoutTtl: "expire", sharePercent: 100 },
+    olderThanMs: HOUR_MS / 8,
+    age: [{ kind: "ttl", initialMs: 24 * HOUR_MS }, { kind: "idle" }],
+  };
+  try {
+    for await (const _ of hands.prune(rule));
+  } finally {
+    await hands.close();
+  }
+}
+
+/** The limit: all in one script call, during which nobody else is answered. The same look at a key, and no more. */
+const LOOP = `
+local cursor = '0'
+repeat
+  local page = redis.call('SCAN', cursor, 'MATCH', 'message:*', 'COUNT', 1000)
+  cursor = page[1]
+  for _, key in ipairs(page[2]) do
+    local ttl = redis.call('PTTL', key)
+    local kind = redis.call('TYPE', key).ok
+    if kind ~= 'list' and kind ~= 'stream' and ttl > 0 and 86400000 - ttl >= tonumber(ARGV[1]) then
+      redis.call('UNLINK', key)
+    end
+  end
+until cursor == '0'`;
+
+export async function blockingLoop(redis: Redis): Promise<void> {
+  await redis.eval(LOOP, 0, HOUR_MS / 8);
+}
+
+/** ioredis as its documentation has it; no look at the age. */
+export async function scanStream(redis: Redis): Promise<void> {
+  for await (const keys of redis.scanStream({ match: "message:*", count: 1_000 })) {
+    if (keys.length > 0) await redis.unlink(...(keys as string[]));
+  }
+}
+
+/** What one types; no look at the age. */
+export async function redisCli(port: number): Promise<void> {
+  const cli = `redis-cli -p ${port}`;
+  await run("sh", ["-c", `${cli} --scan --pattern 'message:*' | xargs ${cli} unlink > /dev/null`]);
+}
+
+/** What the replaced script did: KEYS, then one TTL per key, from Python. */
+export async function python(port: number): Promise<void> {
+  const program = `
+import redis
+r = redis.Redis(port=${port}, decode_responses=True)
+for key in r.keys("message:*"):
+    ttl = r.ttl(key)
+    if ttl == -1:
+        r.expire(key, 86400)
+    elif 86400 - ttl > 450:
+        r.delete(key)`;
+  await run("python3", ["-c", program]);
+}
+
+export function hasPython(): Promise<boolean> {
+  return run("python3", ["-c", "import redis"]).then(
+    () => true,
+    () => false,
+  );
+}
+
+async function run(command: string, args: readonly string[]): Promise<void> {
+  const child = spawn(command, args, { stdio: ["ignore", "ignore", "pipe"] });
+  const said: string[] = [];
+  child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()));
+  const [code] = await once(child, "close");
+  if (code !== 0) throw new Error(`${command} ended with ${code}:\n${said.join("")}`);
+}

@@ -1,0 +1,111 @@
+import { Queue } from "bullmq";
+import type { QueueHands, QueueStep } from "../../jobs/job.ts";
+import type { Config, QueueRule } from "../config/config.ts";
+import { SafeShutdownError } from "../errors.ts";
+import type { Mode } from "../report/report.ts";
+import type { Clock } from "../system/clock.ts";
+import type { RedisClient } from "../system/redis-client.ts";
+import { connectRedis } from "../system/redis-connection.ts";
+
+interface AppQueuesOptions {
+  readonly config: Pick<Config, "redis" | "limits">;
+  readonly mode: Mode;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+type State = QueueRule["states"][number];
+
+/** How many finished jobs are removed in one call: at first, and at most. */
+const FIRST_BATCH = 50;
+const LARGEST_BATCH = 1_000;
+/** How many are read at once to see how old they are. */
+const PLAN_BATCH = 200;
+
+/** The hands on BullMQ queues of an application's own: through BullMQ's API, never by key. */
+export class AppQueues implements QueueHands {
+  readonly #options: AppQueuesOptions;
+  /** `limits.keys` holds for jobs as it does for keys. */
+  #room: number;
+
+  constructor(options: AppQueuesOptions) {
+    this.#options = options;
+    this.#room = options.config.limits.keys;
+  }
+
+  async *prune(rule: QueueRule): AsyncGenerator<QueueStep> {
+    const redis = await connectRedis(rule.url, { db: rule.db, commandTimeout: 10_000 });
+    const queue = open(rule, redis);
+    try {
+      if ((await queue.getMeta()).version === undefined && (await isEmpty(queue))) {
+        yield { removed: 0, kept: 0, isMissing: true };
+        return;
+      }
+      for (const state of rule.states) {
+        if (this.#options.mode === "plan") yield* this.#plan(queue, state, rule);
+        else yield* this.#clean(queue, state, rule);
+      }
+    } finally {
+      await queue.close();
+      redis.disconnect();
+    }
+  }
+
+  /** As many at once as BullMQ removes within the latency budget. */
+  async *#clean(queue: Queue, state: State, { olderThanMs }: QueueRule): AsyncGenerator<QueueStep> {
+    const { config, clock, signal } = this.#options;
+    const { latencyBudgetMs } = config.redis;
+    let batch = FIRST_BATCH;
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#room === 0) throw this.#refusal();
+      const amount = Math.min(batch, this.#room);
+      const startedAtMs = clock.elapsed();
+      const removed = (await queue.clean(olderThanMs, amount, state)).length;
+      this.#room -= removed;
+      yield { removed, kept: 0 };
+      if (removed < amount) break;
+      batch = clock.elapsed() - startedAtMs < latencyBudgetMs ? batch * 2 : batch / 2;
+      batch = Math.min(Math.max(1, Math.floor(batch)), LARGEST_BATCH);
+    }
+    yield { removed: 0, kept: await queue.getJobCountByTypes(state) };
+  }
+
+  /** Finished jobs are sorted by when they finished: the first that is too young ends the look. */
+  async *#plan(queue: Queue, state: State, { olderThanMs }: QueueRule): AsyncGenerator<QueueStep> {
+    const { clock, signal } = this.#options;
+    const all = await queue.getJobCountByTypes(state);
+    const before = clock.now() - olderThanMs;
+    let old = 0;
+    for (;;) {
+      signal.throwIfAborted();
+      const jobs = await queue.getJobs([state], old, old + PLAN_BATCH - 1, true);
+      const found = jobs.filter(({ finishedOn = Number.POSITIVE_INFINITY }) => finishedOn <= before).length;
+      if (found > this.#room) throw this.#refusal();
+      this.#room -= found;
+      old += found;
+      yield { removed: found, kept: 0 };
+      if (found < PLAN_BATCH) break;
+    }
+    yield { removed: 0, kept: all - old };
+  }
+
+  #refusal(): SafeShutdownError {
+    return new SafeShutdownError(
+      "refused",
+      `limits.keys (${this.#options.config.limits.keys}) is reached by finished jobs`,
+    );
+  }
+}
+
+/** Leaves the application's own settings of the queue as they are. */
+function open({ queue: name, prefix }: QueueRule, redis: RedisClient): Queue {
+  const queue = new Queue(name, { connection: redis, prefix, skipVersionCheck: true, skipMetasUpdate: true });
+  queue.on("error", () => undefined); // what went wrong shows in the next call
+  return queue;
+}
+
+async function isEmpty(queue: Queue): Promise<boolean> {
+  const counts = await queue.getJobCounts();
+  return Object.values(counts).every((count) => count === 0);
+}
