@@ -12,10 +12,13 @@ import {
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
-import type { Effect } from "../../src/report/report.ts";
+import { restore } from "../../src/flow/restore.ts";
+import type { Effect, Mode } from "../../src/report/report.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import type { FileEntry, Files } from "../../src/system/files.ts";
 import { untilOf } from "../../src/system/quarantine.ts";
 import { Restorer } from "../../src/system/restorer.ts";
+import { makeApp } from "../support/app.ts";
 import { all, DAY, handsOn, mountAt, put, RUN, removed, seen, stoppedClock } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { isRoot } from "../support/plain-user.ts";
@@ -177,6 +180,22 @@ describe("restoring does not overwrite what comes there at the last moment", () 
     expect(readdirSync(join(root, "__pycache__"))).toEqual(["new"]);
     expect(readdirSync(join(root, QUARANTINE))).toHaveLength(1);
   });
+});
+
+test("a directory is put back before what was moved out of it; a plan knows that it would be there", async () => {
+  const { root, config } = await makeApp("temp: []");
+  const { files } = handsOn(root, { ownRoot: root });
+  for (const name of ["a.lock", "b.pyc"]) put(root, `__pycache__/${name}`);
+  await move(files, seen(files, "__pycache__/a.lock"));
+  const entry = seen(files, "__pycache__");
+  const { unit } = await files.unitOf(entry, ["*.pyc"]);
+  await files.removeOne({ entry, unit, reason: "a test", quarantineMs: DAY });
+
+  const go = (mode: Mode) => restore(config, RUN, { paths: [], mode, clock: systemClock, id: "run-restore" });
+
+  expect(go("plan")).toMatchObject({ verdict: "done", jobs: [{ totals: { planned: 2, changed: 0 } }] });
+  expect(go("apply")).toMatchObject({ verdict: "done", jobs: [{ totals: { done: 2, changed: 0 } }] });
+  expect(readdirSync(join(root, "__pycache__")).toSorted()).toEqual(["a.lock", "b.pyc"]);
 });
 
 test("whatever the tree: what is moved to quarantine and restored is as it was", async () => {
