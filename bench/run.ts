@@ -1,5 +1,6 @@
 import { cli } from "./cli.ts";
 import { files } from "./files.ts";
+import { flow } from "./flow.ts";
 import { isBroken } from "./measure.ts";
 import { redis } from "./redis.ts";
 import { tableOf, writeResults } from "./results.ts";
@@ -10,7 +11,7 @@ import type { Suite } from "./suite.ts";
  * broken. Bounds are ratios within one run, so they hold on any machine.
  */
 
-const suites: readonly Suite[] = [cli, files, redis];
+const suites: readonly Suite[] = [cli, files, flow, redis];
 
 process.exitCode = await main(process.argv.slice(2));
 
