@@ -32,7 +32,7 @@ async function showRun(
       terminal.print(renderReport(run.report, { palette: terminal.out, verbose: options.verbose === true }));
       return 0;
     case "running":
-      terminal.printJson({ version: 1, run: id, state: "running", stages: run.view.stages });
+      terminal.printJson({ version: 1, run: id, state: "running", stages: run.view?.stages ?? [] });
       terminal.print(`${id} is going on; the same command again follows it`);
       return 0;
     case "unknown":

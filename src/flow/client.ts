@@ -17,11 +17,13 @@ import { type RunView, type TaskView, viewOf } from "./view.ts";
 
 /** How a run stands, as Redis knows it. */
 export type RunState =
-  | { readonly state: "running"; readonly view: RunView }
+  | { readonly state: "running"; readonly view: RunView | undefined }
   | { readonly state: "finished"; readonly report: RunReport; readonly view: RunView | undefined }
   /** It ended without a report: `reason` says why. */
   | { readonly state: "broken"; readonly reason: string }
   | { readonly state: "unknown" };
+
+const VIEW_PAGE = 500;
 
 /** The states of a parent that somebody works on, or soon will; a finished one is told by its report. */
 const GOING_ON: readonly string[] = ["waiting", "active", "waiting-children", "prioritized", "completed"];
@@ -79,12 +81,12 @@ export class QueueClient {
   }
 
   /** A run has finished when its parent has, not when its report is saved: only then may the next one start. */
-  async stateOf(run: string): Promise<RunState> {
+  async stateOf(run: string, { withView = true } = {}): Promise<RunState> {
     const parent = await this.#queues.runs.getJob(run);
     const request = requestSchema.safeParse(parent?.data).data;
-    const view = request && (await this.#viewOf(run, request));
+    const view = request && withView ? await this.#viewOf(run, request) : undefined;
     if (parent !== undefined && parent.finishedOn === undefined) {
-      if (view === undefined) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
+      if (request === undefined) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
       return { state: "running", view };
     }
     const report = await loadReport(this.#queues, run);
@@ -155,19 +157,23 @@ export class QueueClient {
     return GOING_ON.includes(await parent.getState());
   }
 
-  /** One round trip for all jobs of the run. */
+  /** A few hundred jobs of the run in each round trip: a fleet must neither block Redis nor fill this process. */
   async #viewOf(run: string, request: Request): Promise<RunView> {
     const { hosts } = request;
     const stages = hosts === "all" ? [] : stagesOf(run, { ...request, hosts }, this.#catalog);
     const planned = stages.flat();
-    const pipeline = this.#redis.pipeline();
-    for (const { id, task } of planned) {
-      pipeline.hmget(this.#queues.key(queueOf(task.host), id), "processedOn", "finishedOn", "progress");
+    const states = new Map<string, Pick<TaskView, "state" | "progress">>();
+    for (let from = 0; from < planned.length; from += VIEW_PAGE) {
+      const page = planned.slice(from, from + VIEW_PAGE);
+      const pipeline = this.#redis.pipeline();
+      for (const { id, task } of page) {
+        pipeline.hmget(this.#queues.key(queueOf(task.host), id), "processedOn", "finishedOn", "progress");
+      }
+      for (const [index, [error, answer]] of ((await pipeline.exec()) ?? []).entries()) {
+        if (error !== null) throw error;
+        states.set(page[index]?.id ?? "", taskStateOf(answer));
+      }
     }
-    const answers = (await pipeline.exec()) ?? [];
-    const failure = answers.find(([error]) => error !== null)?.[0];
-    if (failure) throw failure;
-    const states = new Map(planned.map(({ id }, index) => [id, taskStateOf(answers[index]?.[1])]));
     return viewOf(run, stages, (id) => states.get(id) ?? { state: "waiting", progress: undefined });
   }
 }

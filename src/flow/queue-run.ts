@@ -55,7 +55,7 @@ export class QueueRun implements Run {
           await this.#options.ensureWorker();
           checkedAtMs = clock.elapsed();
         }
-        return client.stateOf(this.id);
+        return client.stateOf(this.id, { withView: follow.onView !== undefined });
       });
       if (state === undefined) return this.#lost(follow);
       if ("view" in state && state.view !== undefined) follow.onView?.(state.view);
