@@ -88,7 +88,7 @@ test("a worker works under its user, a submitter under its own, and nothing is r
   expect([0, 2]).toContain(cancelled.code); // 2: it has ended
   for (const words of [`runs ${run}`, "runs", "schedule"]) {
     const { code, stderr } = await submitter.run(words);
-    expect(code, stderr).toBe(0);
+    expect(code, `${stderr}${await refusals(admin)}`).toBe(0);
   }
   running.signal("SIGTERM");
   expect((await running.result).code).toBe(0);
