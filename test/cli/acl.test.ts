@@ -75,7 +75,9 @@ async function workerAtWork({ admin, root, worker, redis }: Awaited<ReturnType<t
   return running;
 }
 
-test("a worker works under its user, a submitter under its own, and nothing is refused", async () => {
+test("a worker works under its user, a submitter under its own, and nothing is refused", {
+  timeout: 90_000,
+}, async () => {
   const place = await setUp();
   const { admin, submitter } = place;
   const running = await workerAtWork(place);
@@ -95,7 +97,7 @@ test("a worker works under its user, a submitter under its own, and nothing is r
   expect(await refusals(admin)).toEqual([]);
 });
 
-test("on a Cluster a worker works under its user too", async () => {
+test("on a Cluster a worker works under its user too", { timeout: 90_000 }, async () => {
   const { url, masters } = await useCluster();
   for (const { url: node } of masters) await allow(useClient(node), linesFor(WORKER, true));
   const root = await useApplication({}, CONFIG);
@@ -107,7 +109,7 @@ test("on a Cluster a worker works under its user too", async () => {
 });
 
 describe("each word of the document is needed", () => {
-  test("every command and every category is used", async () => {
+  test("every command and every category is used", { timeout: 90_000 }, async () => {
     const place = await setUp();
     const { admin } = place;
     const running = await workerAtWork(place);
