@@ -118,6 +118,7 @@ export class Files {
 
   /** The inode to the last digit: as a number it is rounded above 2^53, where overlayfs may have all of a layer. */
   inodeOf(entry: FileEntry): string {
+    if (Number.isSafeInteger(entry.inode)) return `${entry.inode}`;
     const stats = this.#look(() =>
       lstatSync(this.#directories.reach(entry.path), { bigint: true, throwIfNoEntry: false }),
     );

@@ -10,7 +10,7 @@ import { KeyRoom } from "./key-room.ts";
 import { type PrunePage, pass } from "./prune-pass.ts";
 import type { Quota } from "./quota.ts";
 import { type RedisClient, serversOf } from "./redis-client.ts";
-import { addressOf, connectRedis } from "./redis-connection.ts";
+import { addressOf, connectRedis, isConnectionLoss } from "./redis-connection.ts";
 import { answerOf, isFailover, lossOf, type ServerState, stateOfServer } from "./redis-server.ts";
 import { steadily } from "./steadily.ts";
 import { topologyOf } from "./topology.ts";
@@ -136,8 +136,8 @@ export class Keyspace {
         if (page.kept.has("limit")) throw room.refusal();
       }
     } catch (error) {
-      const isLost = server.status !== "ready" && !options.signal.aborted;
-      throw isLost && !(error instanceof SafeShutdownError) ? lossOf(error) : error;
+      if (options.signal.aborted || error instanceof SafeShutdownError) throw error;
+      throw server.status !== "ready" || isConnectionLoss(error) ? lossOf(error) : error;
     }
   }
 

@@ -1,50 +1,66 @@
 import type { Clock } from "./clock.ts";
 
-/** What a script call cost, in milliseconds: on the server, and from asking to the answer. */
+/** What one script call did. */
 export interface PageCost {
   readonly keys: number;
+  /** How long it held the server. */
   readonly heldMs: number;
-  readonly roundTripMs: number;
 }
 
-/** Waits shorter than this are the network's, or chance. */
-const NOISE_MS = 1;
+/** Below this share of the server's time others are not noticed: it is what our own connection costs. */
+const QUIET_SHARE = 0.1;
 const LONGEST_PAUSE_MS = 100;
-/** How fast the usual wait follows what is seen. */
-const FORGETTING = 0.05;
+const LOOK_MS = 200;
 
 /**
- * How long to leave Redis alone between two script calls. A call that had to wait longer than usual for its turn had
- * other clients before it: then they are given as much time again. `maxKeysPerSecond` bounds the whole.
+ * How long to leave Redis alone between two script calls. Of the time that others leave it, pruning takes as small a
+ * share as they leave: on a server that others keep busy half of the time it works half of the rest.
+ * `maxKeysPerSecond` bounds the whole.
  */
 export class Pace {
   readonly #maxKeysPerSecond: number | undefined;
   readonly #clock: Clock;
+  /** How many seconds of CPU time the server has used so far. */
+  readonly #cpuSeconds: () => Promise<number>;
   readonly #startedAtMs: number;
   #keys = 0;
-  #usualWaitMs = Number.POSITIVE_INFINITY;
+  #heldMs = 0;
+  #othersShare = 0;
+  #last: { readonly atMs: number; readonly cpuSeconds: number; readonly heldMs: number } | undefined;
 
-  constructor(maxKeysPerSecond: number | undefined, clock: Clock) {
+  constructor(maxKeysPerSecond: number | undefined, clock: Clock, cpuSeconds: () => Promise<number>) {
     this.#maxKeysPerSecond = maxKeysPerSecond;
     this.#clock = clock;
+    this.#cpuSeconds = cpuSeconds;
     this.#startedAtMs = clock.elapsed();
   }
 
   /** Resolves when the next call may be made; at once when `signal` aborts. */
-  async after({ keys, heldMs, roundTripMs }: PageCost, signal: AbortSignal): Promise<void> {
+  async after({ keys, heldMs }: PageCost, signal: AbortSignal): Promise<void> {
     this.#keys += keys;
-    const pauseMs = Math.max(this.#politeness(Math.max(0, roundTripMs - heldMs)), this.#surplus());
-    if (pauseMs >= NOISE_MS) await this.#clock.sleep(pauseMs, signal);
+    this.#heldMs += heldMs;
+    await this.#look();
+    const pauseMs = Math.max(this.#politeness(heldMs), this.#surplus());
+    if (pauseMs >= 1) await this.#clock.sleep(pauseMs, signal);
   }
 
-  /** The usual wait is the shortest of late: it grows slowly, so that a busy hour does not pass for a quiet one. */
-  #politeness(waitMs: number): number {
-    const usualMs = Math.min(waitMs, this.#usualWaitMs);
-    this.#usualWaitMs = Number.isFinite(this.#usualWaitMs)
-      ? usualMs + FORGETTING * (waitMs - usualMs)
-      : waitMs;
-    const excessMs = waitMs - usualMs - NOISE_MS;
-    return Math.min(Math.max(0, excessMs), LONGEST_PAUSE_MS);
+  /** What the server did since the last look and not for us was for others. */
+  async #look(): Promise<void> {
+    const atMs = this.#clock.elapsed();
+    if (this.#last !== undefined && atMs - this.#last.atMs < LOOK_MS) return;
+    const next = { atMs, cpuSeconds: await this.#cpuSeconds(), heldMs: this.#heldMs };
+    if (this.#last !== undefined) {
+      const busyMs = 1_000 * (next.cpuSeconds - this.#last.cpuSeconds);
+      const othersMs = busyMs - (next.heldMs - this.#last.heldMs);
+      this.#othersShare = Math.min(1, Math.max(0, othersMs / (atMs - this.#last.atMs)));
+    }
+    this.#last = next;
+  }
+
+  #politeness(heldMs: number): number {
+    const share = this.#othersShare;
+    if (share <= QUIET_SHARE) return 0;
+    return Math.min((heldMs * share) / Math.max(0.01, 1 - share), LONGEST_PAUSE_MS);
   }
 
   /** How far ahead of the allowed rate it is. */

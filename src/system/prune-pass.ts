@@ -50,7 +50,7 @@ const SHA = createHash("sha1").update(PRUNE_PAGE).digest("hex");
 /** One pass over all keys of one server, page by page. Ends early behind a page that reached a limit. Throws when aborted. */
 export async function* pass(server: Redis, options: PassOptions): AsyncGenerator<PrunePage> {
   const { intent, room, clock, signal } = options;
-  const pace = new Pace(options.maxKeysPerSecond, clock);
+  const pace = new Pace(options.maxKeysPerSecond, clock, () => cpuSecondsOf(server));
   const keys = await server.dbsize();
   let cursor = "0";
   let left: readonly Buffer[] = [];
@@ -59,13 +59,10 @@ export async function* pass(server: Redis, options: PassOptions): AsyncGenerator
   do {
     signal.throwIfAborted();
     const { keys: amount, bytes } = await room.borrow();
-    const askedAtMs = clock.elapsed();
-    let roundTripMs = 0;
     let page: PrunePage | undefined;
     try {
       const rule = JSON.stringify({ ...intent, removedBefore });
       const answer = await call(server, [cursor, rule, amount, bytes ?? "", ...left]);
-      roundTripMs = clock.elapsed() - askedAtMs;
       cursor = answer.cursor;
       left = answer.left;
       const behind = cursor === "done" ? keys : Math.floor(keys * shareBehind(cursor, keys));
@@ -78,9 +75,16 @@ export async function* pass(server: Redis, options: PassOptions): AsyncGenerator
     yield page;
     if (page.kept.has("limit")) return;
     const { matched, heldMs } = page;
-    if (cursor !== "done" || left.length > 0)
-      await pace.after({ keys: matched, heldMs, roundTripMs }, signal);
+    if (cursor !== "done" || left.length > 0) await pace.after({ keys: matched, heldMs }, signal);
   } while (cursor !== "done" || left.length > 0);
+}
+
+/** Of the thread that answers, where the server tells (since Redis 7.0); else of all. */
+async function cpuSecondsOf(server: Redis): Promise<number> {
+  const info = await server.info("cpu");
+  const seconds = (name: string) => Number(new RegExp(`^used_cpu_${name}:(.*)$`, "m").exec(info)?.[1]);
+  const ofThread = seconds("user_main_thread") + seconds("sys_main_thread");
+  return Number.isNaN(ofThread) ? seconds("user") + seconds("sys") : ofThread;
 }
 
 /** By its hash, so that the script travels once; the names of keys may be any bytes. */

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, symlinkSync, utimesSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, symlinkSync, utimesSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { reasonToKeep } from "../../jobs/clean-session-locks.ts";
 import type { Holder } from "../../src/system/locks.ts";
 import { makeApp } from "../support/app.ts";
@@ -114,6 +115,26 @@ describe.runIf(isRoot)("on a true application", () => {
     });
     expect(lines.filter((line) => line.includes("done"))).toHaveLength(2);
     expect(readdirSync(app.root).filter((name) => name.endsWith(".lock"))).toEqual([taken]);
+  });
+
+  test("a lock that is only locked meanwhile, and not written, is seen by the last look", async () => {
+    const app = await makeApp(CONFIG);
+    const names = ["a.lock", "b.lock", "c.lock"];
+    for (const name of names) put(app.root, name, "");
+    let taken: string | undefined;
+    const { lines } = await app.run("clean-session-locks", {
+      onProgress: () => {
+        if (taken !== undefined) return; // the first is gone by now, the others were looked at
+        taken = names.find((name) => existsSync(join(app.root, name)));
+        const hold = `exec 9<${taken}; flock 9; sleep 600 >/dev/null 2>&1 & echo $!`;
+        const pid = Number(execFileSync("sh", ["-c", hold], { cwd: app.root, encoding: "utf8" }));
+        onTestFinished(() => void process.kill(pid, "SIGKILL"));
+      },
+    });
+    expect(lines.filter((line) => line.includes("done"))).toHaveLength(2);
+    expect(lines.find((line) => line.startsWith(`${taken}`))).toMatch(
+      /kept: held by pid \d+ \(flock\), 1h old$/,
+    );
   });
 
   test("one fails, the rest proceed", async (context) => {

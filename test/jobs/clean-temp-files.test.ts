@@ -1,4 +1,7 @@
+import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync, unlinkSync, utimesSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { reasonToKeepFile } from "../../jobs/clean-temp-files.ts";
@@ -85,6 +88,26 @@ test("keeps a rotated log that somebody still writes to", async () => {
   const args = ["-c", "exec 7<logs/app.log.2; echo ready; while :; do sleep 600; done"];
   const { pid } = await spawnProcess({ command: "sh", args, cwd: app.root, readyLine: /ready/ });
   expect((await app.run("clean-temp-files")).lines).toEqual([`logs/app.log.2: kept: pid ${pid} has it open`]);
+});
+
+test("keeps what is no regular file, whatever it is called", async () => {
+  const app = await makeApp('temp: [{ files: "tmp/**" }]');
+  const canary = put(temporaryDirectory(), "canary");
+  put(app.root, "tmp/file");
+  symlinkSync(canary, join(app.root, "tmp/link"));
+  execFileSync("mkfifo", [join(app.root, "tmp/fifo")]);
+  const server = createServer().listen(join(app.root, "tmp/socket"));
+  await once(server, "listening");
+  try {
+    expect((await app.run("clean-temp-files")).lines).toEqual([
+      "tmp/fifo: kept: it is not a regular file",
+      "tmp/file: done",
+      "tmp/link: kept: it is not a regular file",
+      "tmp/socket: kept: it is not a regular file",
+    ]);
+  } finally {
+    server.close();
+  }
 });
 
 describe("a directory of bytecode", () => {

@@ -21,13 +21,29 @@ interface Case {
   readonly preserve: readonly string[];
 }
 
-const name = fc.constantFrom("a", "b", "A", "cache", "x.tmp", "y.tmp", "x.log", ".tmp", "pyvenv.cfg");
-const path = fc.array(name, { minLength: 1, maxLength: 4 }).map((names) => names.join("/"));
+const name = fc.constantFrom(
+  "a",
+  "a",
+  "b",
+  "b",
+  "A",
+  "cache",
+  "x.tmp",
+  "x.tmp",
+  "y.tmp",
+  "x.log",
+  ".tmp",
+  "pyvenv.cfg",
+);
+const path = fc.array(name, { minLength: 1, maxLength: 3 }).map((names) => names.join("/"));
 const piece = fc.constantFrom("a", "b", "cache", "*.tmp", "x.*", "?", "**", "{a,b}", "[a-c]*", "y.tmp");
-const glob = fc
-  .array(piece, { minLength: 1, maxLength: 3 })
-  .map((pieces) => pieces.join("/"))
-  .filter((text) => !/\*\*$|^\?$/.test(text));
+const glob = fc.oneof(
+  fc.constantFrom("**/*.tmp", "a/**/*.tmp", "**/cache", "**/{a,b}", "*/x.*", "**/x.*"),
+  fc
+    .array(piece, { minLength: 1, maxLength: 3 })
+    .map((pieces) => pieces.join("/"))
+    .filter((text) => !/\*\*$|^\?$/.test(text)),
+);
 const olderThan = fc.constantFrom("0s" as const, "1h" as const);
 const rule: fc.Arbitrary<Rule> = fc.oneof(
   fc.record({ files: glob, olderThan }),
@@ -42,7 +58,9 @@ const cases: fc.Arbitrary<Case> = fc.record({
     maxLength: 25,
   }),
   rules: fc.array(rule, { minLength: 1, maxLength: 4 }),
-  preserve: fc.array(fc.oneof(glob, fc.constantFrom("./a/", "A/**", "b//x.tmp")), { maxLength: 2 }),
+  preserve: fc.array(fc.oneof(glob, fc.constantFrom("./a/", "A/**", "b//x.tmp", "x.tmp", "b")), {
+    maxLength: 2,
+  }),
 });
 
 test("what goes is what the rules mean; a plan says the same; a second run finds nothing", async () => {
