@@ -17,7 +17,7 @@ export const pruneRedis = defineJob({
     for (const rule of config.redis.prune) away = (await ifThere(() => prune(rule, context))) ?? away;
     for (const rule of config.redis.queues) away = (await ifThere(() => pruneQueue(rule, context))) ?? away;
     if (away === undefined) return;
-    if (report.isEmpty && away.code === "redis-unreachable") throw away;
+    if (away.code === "redis-unreachable") throw away; // tried again, or the end of it: see the engines
     report.incomplete(away.message);
   },
 });

@@ -24,7 +24,15 @@ const idle = {
 
 for (let n = 0; n < Number(count); n++) {
   const host = `h${Number(first) + n}`;
-  const post = { config: { ...config, host }, catalog: idle, queues, clock, log, results: new Map() };
+  const post = {
+    config: { ...config, host },
+    catalog: idle,
+    queues,
+    clock,
+    log,
+    results: new Map(),
+    unfinished: new Map(),
+  };
   const info = {
     ...{ host, pid: process.pid, id: "bench", version: "0.0.0", fingerprint: config.fingerprint, root },
     ...{ machine: "", since: new Date().toISOString(), isCommand: false },

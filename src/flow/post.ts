@@ -2,7 +2,7 @@ import { UnrecoverableError } from "bullmq";
 import { z } from "zod";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
-import type { JobResult } from "../report/job-reporter.ts";
+import type { JobReporter, JobResult } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Queues } from "./queues.ts";
@@ -16,6 +16,8 @@ export interface Post {
   readonly log: Log;
   /** What this worker did and Redis may not know yet, by the ids of the tasks. */
   readonly results: Map<string, JobResult>;
+  /** The reports of jobs that are to be tried again, by the ids of the tasks. */
+  readonly unfinished: Map<string, JobReporter>;
 }
 
 /** In characters: a request may bring keys of any length. */

@@ -22,8 +22,10 @@ export interface JobEnvironment {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: Progress) => void;
-  /** It will be tried again when it throws, so a Redis that is away need not be the last word. Default: false. */
-  readonly isTriedAgain?: boolean;
+  /** The report of the attempt before this one. */
+  readonly earlier?: JobReporter | undefined;
+  /** Takes the report so far when the job is to be tried again because its Redis is away; absent: that is its end. */
+  readonly tryAgain?: ((report: JobReporter) => void) | undefined;
 }
 
 /**
@@ -34,7 +36,9 @@ export interface JobEnvironment {
 export async function runJob(task: Task, job: Job, environment: JobEnvironment): Promise<JobResult> {
   const { config, catalog, clock, signal, onProgress } = environment;
   const startedAtMs = clock.now();
+  const { earlier, tryAgain } = environment;
   const report = new JobReporter(task.job, config.host, onProgress);
+  if (earlier !== undefined) report.carryOver(earlier);
   try {
     const rehearsed = await rehearse(task, job, environment);
     await perform(task, job, report, environment, {
@@ -45,7 +49,10 @@ export async function runJob(task: Task, job: Job, environment: JobEnvironment):
   } catch (error) {
     if (signal.aborted && !(signal.reason instanceof Cancelled)) throw error;
     const isAway = error instanceof SafeShutdownError && error.code === "redis-unreachable";
-    if (isAway && report.isEmpty && environment.isTriedAgain === true) throw error;
+    if (isAway && tryAgain !== undefined) {
+      tryAgain(report);
+      throw error;
+    }
     return report.finish(clock.now() - startedAtMs, endingOf(error, report));
   }
 }

@@ -1,7 +1,7 @@
 import { type Job, UnrecoverableError, WaitingError } from "bullmq";
 import { formatDuration } from "../config/duration.ts";
 import { withoutRunning } from "../report/assemble.ts";
-import type { JobResult, Progress } from "../report/job-reporter.ts";
+import type { JobReporter, JobResult, Progress } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
 import { isCancelled, watchCancel } from "./cancel.ts";
 import { idOf } from "./children.ts";
@@ -45,9 +45,11 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
       job.updateProgress(progress).catch(() => undefined); // the next one says it too
     });
     log.info({ ...about, mode: task.mode }, "job begins");
-    const isTriedAgain = job.attemptsMade < AWAY_TRIES && job.attemptsMade + 1 < (job.opts.attempts ?? 1);
+    const id = idOf(job);
+    const isLast = job.attemptsMade >= AWAY_TRIES || job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
+    const tryAgain = isLast ? undefined : (report: JobReporter) => void post.unfinished.set(id, report);
     const result = await runJob(task, definition, {
-      isTriedAgain,
+      ...{ earlier: post.unfinished.get(id), tryAgain },
       config,
       catalog,
       clock,
@@ -60,7 +62,8 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
       { ...about, status, ...(reason !== undefined && { reason }), durationMs, ...totals },
       "job ended",
     );
-    post.results.set(idOf(job), result);
+    post.unfinished.delete(id);
+    post.results.set(id, result);
     await job.updateProgress({ totals }).catch(() => undefined);
     return result;
   } catch (error) {

@@ -56,7 +56,7 @@ export class MaintenanceWorker {
     this.#options = options;
     this.#redis = redis;
     this.#queues = queues;
-    const post: Post = { config, catalog, queues, clock, log, results: this.results };
+    const post: Post = { config, catalog, queues, clock, log, results: this.results, unfinished: new Map() };
     this.#workers = [
       this.#listen(RUNS, (job, token, signal) => takeRun(post, job, token, signal)),
       this.#listen(queueOf(config.host), (job, token, signal) => takeTask(post, job, token, signal)),

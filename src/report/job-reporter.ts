@@ -80,6 +80,17 @@ export class JobReporter {
     return this.#items.length === 0 && this.#keys.size === 0;
   }
 
+  /** What an earlier attempt at the same job did was done, and is in this report too; what it kept is looked at again. */
+  carryOver(earlier: JobReporter): void {
+    for (const item of earlier.#items) if (item.outcome === "done") this.#note(item, 0);
+    for (const [name, counted] of earlier.#keys) {
+      if (counted.item.outcome !== "done") continue;
+      this.#keys.set(name, { ...counted });
+      this.#add("done", counted.keys, 0);
+    }
+    this.#totals.bytes += earlier.#totals.bytes;
+  }
+
   /** The job did not reach its goal, though nothing failed by itself. */
   incomplete(reason: string): void {
     this.#incomplete.push(reason);
