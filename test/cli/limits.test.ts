@@ -161,14 +161,14 @@ test.each([
 });
 
 test("a shutdown whose pid files may not be removed stops every service, and looks at the system", async () => {
+  const NAMES = ["one", "two", "three"];
   const service = (name: string) => `{ name: ${name}, pidFiles: pids/${name}.pid, matches: ${name}-service }`;
   const root = await useApplication(
     {},
-    `app: scraper\nservices: [${service("one")}, ${service("two")}]\nlimits: { files: 1 }\n`,
+    `app: scraper\nservices: [${NAMES.map(service).join(", ")}]\nlimits: { files: 1 }\n`,
   );
   const services = [];
-  for (const name of ["one", "two"])
-    services.push(await useService(root, `pids/${name}.pid`, [`${name}-service`]));
+  for (const name of NAMES) services.push(await useService(root, `pids/${name}.pid`, [`${name}-service`]));
 
   const result = await cliIn(root).run("--yes --inline --keep-redis --json");
 
@@ -176,6 +176,6 @@ test("a shutdown whose pid files may not be removed stops every service, and loo
   expect([result.code, report.verdict]).toEqual([4, "refused"]);
   expect(jobOf(report, "stop-services").reason).toBe("limits.files (1) is reached: 1 file was removed");
   expect(services.filter(({ pid }) => isAlive(pid))).toEqual([]);
-  expect(readdirSync(join(root, "pids"))).toEqual(["two.pid"]);
+  expect(readdirSync(join(root, "pids"))).toEqual(["three.pid", "two.pid"]);
   expect(report.system?.services.flatMap(({ running }) => running)).toEqual([]);
 });
