@@ -26,7 +26,12 @@ export async function loadCatalog(config: Pick<Config, "root" | "jobs" | "schedu
     try {
       catalog = withJob(catalog, await importOwnJob(config.root, own.module), own);
     } catch (error) {
-      problems.push({ path: `jobs[${index}]`, message: messageOf(error) });
+      const hint = error instanceof SafeShutdownError ? error.problems[0]?.hint : undefined;
+      problems.push({
+        path: `jobs[${index}]`,
+        message: messageOf(error),
+        ...(hint !== undefined && { hint }),
+      });
     }
   }
   problems.push(...unknownJobsOfSchedule(config, catalog));

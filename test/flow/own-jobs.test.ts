@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { SafeShutdownError } from "../../src/errors.ts";
@@ -167,9 +167,19 @@ describe("an own job that cannot be had makes the config invalid", () => {
     ]);
   });
 
+  test.runIf(process.geteuid?.() === 0)(
+    "that somebody else could change, when root would import it",
+    async () => {
+      const app = appWith([place]);
+      chmodSync(join(app.root, place.module), 0o666);
+      expect(await problemsOf(app)).toEqual([
+        expect.stringMatching(/^jobs\[0\]: expected a file that only root can change/),
+      ]);
+    },
+  );
+
   test("outside the root", async () => {
     const app = appWith([{ ...place, module: "link.mjs" }]);
-    const { symlinkSync } = await import("node:fs");
     symlinkSync("/dev/null", join(app.root, "link.mjs"));
     expect(await problemsOf(app)).toEqual(["jobs[0]: expected a module inside the root, got /dev/null"]);
   });
