@@ -34,7 +34,8 @@ export const redis: Suite = {
   async run() {
     const directory = await realpath(await mkdtemp(join(tmpdir(), "safe-shutdown-bench-")));
     const server = await startPrivateRedis();
-    const cluster = await startPrivateCluster({ directory });
+    // filling holds a node for longer than a Cluster usually waits
+    const cluster = await startPrivateCluster({ directory, options: { "cluster-node-timeout": "60000" } });
     const client = new Redis(server.url);
     try {
       const measurements = await race(server, client, cluster);
