@@ -19,7 +19,7 @@ const CLI = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
 const ROUNDS = 5;
 const MATCHING = 1_000_000;
 const OURS = "**safe-shutdown**, with a look at type and age, 2 ms a call";
-const BY_HAND = "`redis-cli --scan | xargs redis-cli unlink`, no look at the age";
+const BY_HAND = "`redis-cli --scan` into `xargs redis-cli unlink`, no look at the age";
 const OF_CLUSTER = "**safe-shutdown**, the same keys on a Cluster of 3 masters";
 
 const notes: string[] = [];
