@@ -2,7 +2,7 @@ import type { Redis } from "ioredis";
 
 /** As a key of the rule would have it that is an hour old: its TTL was 24 h. */
 const TTL_MS = 23 * 3_600_000;
-const CHUNK = 100_000;
+const CHUNK = 50_000;
 
 /** Fills an empty server: so many keys that match, and half as many beside them. A tag keeps them on a Cluster's node. */
 export async function fill(redis: Redis, matching: number, tag = ""): Promise<void> {

@@ -15,7 +15,11 @@ describe("idle times", () => {
     const server = await useRedis({ options: { "maxmemory-policy": "allkeys-lfu" } });
     const client = useClient(server.url);
     await client.set("tg:1", "v");
+    const dump = (await client.dumpBuffer("tg:1")) ?? "";
     await client.config("SET", "maxmemory-policy", "noeviction");
+    const uptime = async () => Number(/uptime_in_seconds:(\d+)/.exec(await client.info())?.[1]);
+    await expect.poll(uptime, { timeout: 5_000 }).toBeGreaterThan(1);
+    await client.restore("tg:1", 0, dump, "REPLACE", "IDLETIME", 1); // as such a rest may look: not even too long
     expect(await prune(keyspace(), ruleFor(server.url, "tg:*", idle))).toMatchObject({
       removed: 0,
       kept: { unproved: 1 },
