@@ -33,8 +33,12 @@ interface Prepared<One> {
   readonly kept?: string;
 }
 
-/** How many removals share one write to disk: a crash leaves at most so many lines of what was not removed. */
+/** How many files share one write to disk: a crash leaves at most so many lines of what was not removed. */
 const BATCH = 512;
+
+function filesIn({ unit }: Condemned): number {
+  return unit === undefined ? 1 : unit.files.length + 1;
+}
 
 /**
  * The hand that removes, for one job: only what is written in the manifest before, only what is still as it was
@@ -57,7 +61,7 @@ export class Removal {
   ): AsyncGenerator<{ readonly condemned: One; readonly effect: Effect }> {
     const { mode, manifest, clock, signal } = this.#options;
     const turns = new Turns(clock);
-    for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH)) {
+    for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH, filesIn)) {
       if (mode === "apply") this.#countEarlier();
       const prepared = batch.map((condemned) => this.#prepare(condemned));
       await manifest.record(prepared.flatMap(({ lines }) => lines));
