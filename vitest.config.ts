@@ -6,6 +6,8 @@ export default defineConfig({
     globalSetup: "test/support/global-setup.ts",
     pool: "forks",
     maxWorkers: 2,
+    /** Of the cases in test/faults, which mostly wait. */
+    maxConcurrency: 8,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     restoreMocks: true,

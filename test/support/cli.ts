@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { onTestFinished } from "vitest";
+import { onFinished } from "./finish.ts";
 import { ended } from "./processes.ts";
 import { Transcript } from "./transcript.ts";
 
@@ -81,7 +81,7 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
     if (options.tty) child.stdin.write(options.input);
     else child.stdin.end(options.input);
   }
-  onTestFinished(async () => {
+  onFinished(async () => {
     child.kill("SIGKILL");
     await ended(child);
   });

@@ -1,14 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
-import { onTestFinished } from "vitest";
 import { killGroup, waitUntil } from "../../demo/processes.ts";
 import type { Application } from "../../src/flow/application.ts";
 import { openApplication } from "../../src/flow/open.ts";
-import { type RunningCli, startCli } from "./cli.ts";
+import { type CliOptions, type RunningCli, startCli } from "./cli.ts";
+import { onFinished } from "./finish.ts";
 import { temporaryDirectory } from "./temp.ts";
 import { Transcript } from "./transcript.ts";
 
@@ -35,6 +35,14 @@ export interface HostOptions {
   readonly redisUrl?: string;
 }
 
+export interface WorkerOptions extends HostOptions {
+  /** Beside the environment of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Longer than any test lets a worker live. */
+const WORKER_MS = 600_000;
+
 /**
  * An application as small as can be: a stale lock, an old rotated log, old keys, and on demand one service.
  * Everything of it is gone when the test has finished. To be made inside a test.
@@ -52,7 +60,7 @@ export class LittleApp {
     this.#redisUrl = redisUrl;
     this.redis = new Redis(redisUrl, { maxRetriesPerRequest: null }); // as BullMQ wants it
     this.redis.on("error", () => {}); // some tests take Redis away
-    onTestFinished(() => this.redis.disconnect());
+    onFinished(() => this.redis.disconnect());
     this.write("stale.lock", HOUR);
     this.write("logs/app.log.1", 30 * DAY);
     this.write("logs/app.log", 0);
@@ -84,6 +92,11 @@ export class LittleApp {
     utimesSync(full, time, time);
   }
 
+  /** Paths in the root. */
+  remove(...paths: string[]): void {
+    for (const path of paths) rmSync(join(this.root, path));
+  }
+
   /** Keys of three hours of age, which the prune rule removes. */
   async writeOldKeys(count: number): Promise<void> {
     for (let n = 0; n < count; n++) {
@@ -97,30 +110,50 @@ export class LittleApp {
     const hear = (_facts: object, message: string) => void said.push(message);
     const log = { info: hear, warn: hear };
     const { application } = await openApplication({ root: this.root, host, redisUrl, log });
-    onTestFinished(() => application.close());
+    onFinished(() => application.close());
     return { application, said };
   }
 
-  /** `safe-shutdown worker` as a process of its own; resolves when it is up. */
-  async startWorker({ host = "here", redisUrl = this.#redisUrl }: HostOptions = {}): Promise<RunningCli> {
-    const worker = this.startCli(["worker", "--host", host, "--redis", redisUrl]);
-    await worker.stderr.waitFor(/the maintenance worker is up/);
-    await waitUntil(() => isAsleep(worker.pid), "the worker to listen to signals");
+  /**
+   * `safe-shutdown worker` as a process of its own; resolves when it is up. On a busy machine it may take Redis for away
+   * (exit code 75): then it is started again, as its supervisor would.
+   */
+  async startWorker(options: WorkerOptions = {}, tries = 5): Promise<RunningCli> {
+    const { host = "here", redisUrl = this.#redisUrl, env = {} } = options;
+    const words = ["worker", "--host", host, "--redis", redisUrl];
+    const worker = this.startCli(words, env, { timeoutMs: WORKER_MS });
+    try {
+      await worker.stderr.waitFor(/the maintenance worker is up/, 60_000);
+    } catch (error) {
+      const hasEnded = worker.child.exitCode !== null || /ended without/.test(String(error));
+      if (tries === 1 || !hasEnded || (await worker.result).code !== 75) throw error;
+      return this.startWorker(options, tries - 1);
+    }
+    await waitUntil(() => isAsleep(worker.pid), "the worker to listen to signals", 60_000);
     return worker;
   }
 
   /** The built program on this application. */
-  startCli(args: readonly string[], more: NodeJS.ProcessEnv = {}): RunningCli {
+  startCli(
+    args: readonly string[],
+    more: NodeJS.ProcessEnv = {},
+    options: Pick<CliOptions, "timeoutMs" | "tty"> = {},
+  ): RunningCli {
     const { SAFE_SHUTDOWN_REDIS_URL: _theirs, ...env } = process.env;
     return startCli([...args, "--root", this.root], {
       env: { ...env, SAFE_SHUTDOWN_REDIS_URL: undefined, ...more },
       timeoutMs: 60_000,
+      ...options,
     });
   }
 
-  /** A running service with its pid file. It ends only when it is let go, however often it is asked. */
-  async startService(): Promise<Service> {
-    const program = `process.on("SIGTERM", () => console.log("asked"));
+  /**
+   * A running service with its pid file. It ends only when it is let go, however often it is asked; `holds` is a file
+   * that it has open all the time.
+   */
+  async startService({ holds = "safe-shutdown.json" }: { holds?: string } = {}): Promise<Service> {
+    const program = `require("node:fs").openSync(${JSON.stringify(holds)});
+      process.on("SIGTERM", () => console.log("asked"));
       process.on("SIGUSR2", () => process.exit(0));
       setTimeout(() => {}, 600_000); console.log("ready");`;
     const child = spawn(process.execPath, ["-e", program, "--", "crawler-service"], {
@@ -128,7 +161,7 @@ export class LittleApp {
       detached: true,
       stdio: ["ignore", "pipe", "ignore"],
     });
-    onTestFinished(() => killGroup(child));
+    onFinished(() => killGroup(child));
     const service = new Service(child);
     await service.output.waitFor(/ready/);
     mkdirSync(join(this.root, "pids"), { recursive: true });
@@ -144,7 +177,7 @@ export class LittleApp {
   /** A queue as anybody with access to Redis may write to it. */
   queue(name: string): Queue {
     const queue = new Queue(name, { connection: this.redis, prefix: this.prefix });
-    onTestFinished(() => queue.close());
+    onFinished(() => queue.close());
     return queue;
   }
 
@@ -193,7 +226,7 @@ function isAsleep(pid: number): boolean {
 }
 
 /** A stand-in for one of the application's processes. */
-class Service {
+export class Service {
   readonly child: ChildProcess;
   readonly output: Transcript;
   readonly pid: number;

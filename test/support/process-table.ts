@@ -27,6 +27,11 @@ export function commandLineOf(pid: number): string {
   return (read(() => readFileSync(`/proc/${pid}/cmdline`, "utf8")) ?? "").replaceAll("\0", " ").trim();
 }
 
+/** Every process with this text in its command line, zombies left out (Linux). */
+export function processesNaming(text: string): number[] {
+  return allPids().filter((pid) => commandLineOf(pid).includes(text) && isAlive(pid));
+}
+
 /** Every process that was started with `NAME=value` in its environment (Linux). */
 export function processesWith(name: string, value: string): number[] {
   return allPids().filter((pid) => {

@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { onTestFinished } from "vitest";
 import { killGroup } from "../../demo/processes.ts";
+import { onFinished } from "./finish.ts";
 import { temporaryDirectory } from "./temp.ts";
 
 export { ended, isAlive, waitUntil } from "../../demo/processes.ts";
@@ -34,7 +34,7 @@ export async function spawnProcess(options: ProcessOptions): Promise<LongLived> 
     detached: true,
     stdio: ["ignore", options.readyLine ? "pipe" : "ignore", "ignore"],
   });
-  onTestFinished(() => killGroup(child));
+  onFinished(() => killGroup(child));
   await new Promise((resolve, reject) => child.once("spawn", resolve).once("error", reject));
   if (options.readyLine) await lineOf(child, options.readyLine);
   if (child.pid === undefined) throw new Error(`expected ${options.command} to have a pid`);

@@ -1,5 +1,5 @@
 import { Redis } from "ioredis";
-import { afterAll, beforeAll, beforeEach, onTestFinished } from "vitest";
+import { afterAll, beforeAll, beforeEach } from "vitest";
 import { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis } from "../../demo/redis.ts";
 import {
   type PrivateCluster,
@@ -11,6 +11,7 @@ import {
   type PrivateSentinelOptions,
   startPrivateSentinel,
 } from "../../demo/redis-sentinel.ts";
+import { onFinished } from "./finish.ts";
 import { sharedTemporaryDirectory, temporaryDirectory } from "./temp.ts";
 
 export { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis };
@@ -18,7 +19,7 @@ export { type PrivateRedis, type PrivateRedisOptions, startPrivateRedis };
 /** A Redis of the test's own, stopped when the test has finished. */
 export async function useRedis(options: PrivateRedisOptions = {}): Promise<PrivateRedis> {
   const redis = await startPrivateRedis({ directory: temporaryDirectory(), ...options });
-  onTestFinished(() => redis.stop());
+  onFinished(() => redis.stop());
   return redis;
 }
 
@@ -27,7 +28,7 @@ export async function useSentinel(
   options: Omit<PrivateSentinelOptions, "directory"> = {},
 ): Promise<PrivateSentinel> {
   const sentinel = await startPrivateSentinel({ directory: temporaryDirectory(), ...options });
-  onTestFinished(() => sentinel.stop());
+  onFinished(() => sentinel.stop());
   return sentinel;
 }
 
@@ -36,14 +37,14 @@ export async function useCluster(
   options: Omit<PrivateClusterOptions, "directory"> = {},
 ): Promise<PrivateCluster> {
   const cluster = await startPrivateCluster({ directory: temporaryDirectory(), ...options });
-  onTestFinished(() => cluster.stop());
+  onFinished(() => cluster.stop());
   return cluster;
 }
 
 /** An ioredis client that is disconnected when the test has finished. */
 export function useClient(url: string): Redis {
   const client = new Redis(url);
-  onTestFinished(() => client.disconnect());
+  onFinished(() => client.disconnect());
   return client;
 }
 

@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, onTestFinished } from "vitest";
+import { afterAll } from "vitest";
+import { onFinished } from "./finish.ts";
 import { runDirectory } from "./run.ts";
 
 /** An empty directory of the test's own; removed with all in it when the test has finished. */
 export function temporaryDirectory(): string {
   const directory = makeTemporaryDirectory();
-  onTestFinished(() => removeDirectory(directory));
+  onFinished(() => removeDirectory(directory));
   return directory;
 }
 

@@ -1,0 +1,36 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect } from "vitest";
+import { expectUndisturbed } from "./ending.ts";
+import { fault } from "./fault.ts";
+import { betweenStages, stopping } from "./moments.ts";
+import { Scene } from "./scene.ts";
+
+/*
+ * Redis comes back without what it knew.
+ */
+
+describe.concurrent.each([stopping, betweenStages])("Redis comes back empty $moment", (moment) => {
+  fault("and the command says that its run is lost; the next one does it all", async () => {
+    const scene = await Scene.open();
+    const command = scene.command();
+    await scene.strike(moment, async ({ held }) => {
+      await scene.redis.kill();
+      held.cut();
+      await rm(join(scene.redis.directory, "appendonlydir"), { recursive: true });
+      await scene.redis.start();
+      await scene.writeKeys();
+    });
+    const lost = await command.result;
+    expect(lost.code, lost.stderr).toBe(1);
+    expect(lost.json()).toMatchObject({
+      error: { message: expect.stringMatching(/run-\S+ .*(lost|forgotten)/) },
+    });
+
+    scene.service.letGo();
+    await expectUndisturbed(scene, await scene.command().result, ORPHANED);
+  });
+});
+
+/** A worker repeats on the empty Redis what it was about to say; it goes with the deadline of its stage. */
+const ORPHANED = /^runs:(delayed|RUN.\d.deadline)$/;
