@@ -75,6 +75,15 @@ describe.runIf(isRoot).each(Object.entries(FILE_SYSTEMS))("on %s", (_name, make)
     expect(holderOf(root, "b.lock")).toEqual({ state: "free" });
   });
 
+  test("a lock is live that was opened under another path, as in a container", async (context) => {
+    const root = mounted(make, context);
+    const elsewhere = temporaryDirectory();
+    if (!mountAt(elsewhere, "--bind", root)) context.skip("it cannot be mounted here");
+    const pid = await python(elsewhere, "");
+    expect(holderOf(root)).toEqual({ state: "live", pid, how: "has it open" });
+    expect(holderOf(root, "b.lock")).toEqual({ state: "free" });
+  });
+
   test("a lock that is held through a mapping, without any descriptor, is live if the kernel says so", async (context) => {
     const root = mounted(make, context);
     const pid = await python(root, MAPPED);

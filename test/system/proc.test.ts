@@ -35,6 +35,15 @@ describe("a process is read", () => {
     expect(readProcess(pid)?.commandLine).toMatch(/ a b {2}c$/);
   });
 
+  test("with no more of its command line than an expression can be asked about in no time", async () => {
+    const { pid } = await spawnIdle({ words: [`x${"celery".repeat(20_000)}`] });
+    const commandLine = readProcess(pid)?.commandLine ?? "";
+    expect(commandLine).toHaveLength(8_192);
+    const startedAtMs = performance.now();
+    expect(commandLine).not.toMatch(/celery.*\bworker\b/);
+    expect(performance.now() - startedAtMs).toBeLessThan(2_000);
+  });
+
   test("as none when nothing has that pid", async () => {
     const { pid, child } = await spawnIdle();
     child.kill("SIGKILL");
