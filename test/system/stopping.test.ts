@@ -77,6 +77,19 @@ test("a child that loses its parent during the grace is killed with the rest", a
   expect(inSession(main.pid)).toEqual([]);
 });
 
+test("a child that was started during the grace, and outlives its parent, is killed", async () => {
+  const main = await perl(
+    `$SIG{TERM} = sub { fork or exec "sleep", "600"; select undef, undef, undef, 0.5; exit };
+     print "ready\\n"; sleep 1 while 1`,
+    "worker",
+  );
+
+  const effect = await shutDownWarmly(evidence(main), serviceOf("worker", { graceMs: 1_500 }), options());
+
+  expect(effect).toMatchObject({ outcome: "done", reason: expect.stringMatching(/killed \(1 process\)$/) });
+  expect(inSession(main.pid)).toEqual([]);
+});
+
 test("a process that became another program is not killed, nor stopped, nor what it has started", async () => {
   const root = temporaryDirectory();
   const { pid } = await spawnProcess({
