@@ -76,6 +76,16 @@ describe("a lock is live", () => {
   });
 });
 
+test.runIf(isRoot)("the last look is a new one: it sees who opened the lock since", async () => {
+  const root = temporaryDirectory();
+  put(root, "a.lock", "x");
+  const { files, locks } = handsOn(root);
+  const entry = seen(files, "a.lock");
+  expect(locks.holderOf(entry)).toEqual({ state: "free" });
+  const pid = await python(root, "");
+  expect(locks.holderNow(entry)).toEqual({ state: "live", pid, how: "has it open" });
+});
+
 describe("a lock is free", () => {
   test.each([
     { when: "it is empty", content: "" },
