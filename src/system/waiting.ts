@@ -15,6 +15,8 @@ const POLL_MS = 50;
 const SUSPENDED_MS = 1_000;
 /** Time enough, once awake again, to hear that somebody else has taken over meanwhile. */
 const AWAKE_MS = 2_000;
+/** On a machine that is merely slow, every step takes so long: there the waiting must end, too. */
+const TIMES_SUSPENDED = 3;
 /** Looking who was started meanwhile takes about a tenth of the time, however many processes there are. */
 const IDLE_TIMES = 10;
 
@@ -31,6 +33,7 @@ export async function waitUntilGone(
   let growAtMs = lookedAtMs;
   let waitedMs = 0;
   let stepMs = 0;
+  let timesSuspended = 0;
   for (;;) {
     if (whom instanceof ProcessTree && clock.elapsed() >= growAtMs) growAtMs = grow(whom, clock);
     let running = stillRunning(whom);
@@ -38,7 +41,8 @@ export async function waitUntilGone(
     if (running.length === 0 && whom instanceof ProcessTree) running = whom.grow();
     const elapsedMs = clock.elapsed() - lookedAtMs;
     lookedAtMs += elapsedMs;
-    const wasSuspended = elapsedMs > stepMs + SUSPENDED_MS;
+    const wasSuspended = elapsedMs > stepMs + SUSPENDED_MS && timesSuspended < TIMES_SUSPENDED;
+    if (wasSuspended) timesSuspended += 1;
     waitedMs = wasSuspended ? Math.max(0, Math.min(waitedMs, timeoutMs - AWAKE_MS)) : waitedMs + elapsedMs;
     if (running.length === 0 || waitedMs >= timeoutMs || signal.aborted) return running;
     onWait(running, waitedMs);

@@ -248,6 +248,18 @@ describe("waiting until processes are gone", () => {
     expect(clock.nowMs - startedAtMs).toBe(15_000);
   });
 
+  test("ends on a machine on which every step takes as long as if it had been suspended", async () => {
+    const clock = stoppedClock();
+    const sleep = async () => {
+      clock.nowMs += 5_000;
+    };
+    const { processes } = handsOn(temporaryDirectory(), {
+      clock: { ...clock, elapsed: () => clock.nowMs, sleep },
+    });
+    const one = evidence(await spawnIdle());
+    expect(await processes.waitUntilGone([one], 15_000, () => {})).toEqual([one]);
+  });
+
   test("ends early when the run is aborted", async () => {
     const stop = new AbortController();
     const { processes } = handsOn(temporaryDirectory(), { signal: stop.signal });
