@@ -15,6 +15,8 @@ import { applicationOptions } from "./open.ts";
  */
 export async function work({ options, terminal }: Invocation): Promise<number> {
   const signalled = nextSignal();
+  let isUp = false;
+  void signalled.then(() => isUp || process.exit(0)); // what waits for a Redis that has just gone may wait for long
   const log = logOf(options, true);
   const supervisor = new Supervisor(process.env, (error) =>
     log.warn({ error }, "the supervisor could not be told"),
@@ -29,6 +31,7 @@ export async function work({ options, terminal }: Invocation): Promise<number> {
       { app, host, root, schedule: schedule.length, pid: process.pid },
       "the maintenance worker is up",
     );
+    isUp = true;
     supervisor.ready(`looks after ${app} in ${root}`);
     terminal.printJson({ version: 1, app, host, root, pid: process.pid });
 

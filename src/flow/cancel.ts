@@ -1,4 +1,4 @@
-import { type Clock, every } from "../system/clock.ts";
+import { type Clock, every, oneAtATime } from "../system/clock.ts";
 import type { Queues } from "./queues.ts";
 import { Cancelled } from "./run-job.ts";
 
@@ -22,11 +22,11 @@ export async function isCancelled(queues: Queues, run: string): Promise<boolean>
 /** A signal that aborts with `Cancelled` when the run is cancelled; `stop` ends the watching. */
 export function watchCancel(queues: Queues, run: string): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController();
-  const stop = every(LOOK_MS, () => {
+  const look = () =>
     isCancelled(queues, run).then(
       (yes) => yes && controller.abort(new Cancelled("the run was cancelled")),
       () => undefined, // Redis is away: the job goes on, the next look may succeed
     );
-  });
+  const stop = every(LOOK_MS, oneAtATime(look));
   return { signal: controller.signal, stop };
 }

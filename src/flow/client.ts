@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
-import type { Progress } from "../report/job-reporter.ts";
 import type { RunReport } from "../report/report.ts";
+import { parseProgress } from "../report/report-schema.ts";
 import { type Clock, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { connectRedis } from "../system/redis-connection.ts";
@@ -74,7 +74,9 @@ export class QueueClient {
     let run = (await add()).id ?? proposed;
     if (run !== proposed && !(await this.#isWorthFollowing(run, kind, lifetimeMs))) {
       await requestCancel(this.#queues, run, this.#clock);
-      await this.#queues.runs.removeDeduplicationKey(kind);
+      const old = await this.#queues.runs.getJob(run);
+      // of a job only its own: another command may have begun a new run meanwhile
+      await (old?.removeDeduplicationKey() ?? this.#queues.runs.removeDeduplicationKey(kind));
       run = (await add()).id ?? proposed;
     }
     return { run, attached: run !== proposed };
@@ -181,6 +183,5 @@ export class QueueClient {
 function taskStateOf(answer: unknown): Pick<TaskView, "state" | "progress"> {
   const [processedOn, finishedOn, progress] = answer as (string | null)[];
   const state = finishedOn ? "ended" : processedOn ? "running" : "waiting";
-  const seen: unknown = progress ? JSON.parse(progress) : undefined;
-  return { state, progress: typeof seen === "object" && seen !== null ? (seen as Progress) : undefined };
+  return { state, progress: parseProgress(progress) };
 }

@@ -4,7 +4,7 @@ import { formatDuration } from "../config/duration.ts";
 import { waitedForBy } from "./children.ts";
 import { giveUp, UNREACHABLE } from "./given-up.ts";
 import { liveHosts } from "./hosts.ts";
-import { intentSchema, type PlannedTask, stagesOf } from "./intent.ts";
+import type { PlannedTask } from "./intent.ts";
 import type { Post } from "./post.ts";
 import { type Queues, queueOf } from "./queues.ts";
 
@@ -46,25 +46,32 @@ export async function clearDeadlines(
   for (const stage of stages) await queues.runs.remove(idFor(run, stage[0]?.task.stage ?? 0));
 }
 
-/** Frees a run from the children of a stage that it still waits for, and gives their hosts up. */
+/**
+ * Frees a run from the children of a stage that it still waits for, and gives their hosts up. Which these are is read
+ * from the parent: the config of the worker that comes to do this may have other stages.
+ */
 export async function endStage(
-  { queues, config, catalog }: Post,
+  { queues, config }: Post,
   { run, stage }: z.output<typeof deadlineSchema>,
 ): Promise<void> {
   const parent = await queues.runs.getJob(run);
-  const intent = intentSchema.safeParse(parent?.data);
-  if (parent === undefined || !intent.success) return;
-  const waitedFor = await waitedForBy(parent);
+  if (parent === undefined) return;
   const alive = await liveHosts(queues);
-  const late = stagesOf(run, intent.data, catalog)
-    .flat()
-    .filter(({ id, task }) => task.stage === stage && waitedFor.has(id));
-  for (const { id, task } of late) {
-    const isDead = task.host !== undefined && !alive.has(task.host);
+  const prefix = `${run}.${stage}.`;
+  for (const id of await waitedForBy(parent)) {
+    if (!id.startsWith(prefix)) continue;
+    const host = hostOf(id.slice(prefix.length));
+    const isDead = host !== undefined && !alive.has(host);
     const late = `not finished within ${formatDuration(config.stageDeadlineMs)}`;
-    await giveUp(queues, run, task.host, isDead ? UNREACHABLE : late);
-    await letGo(queues, id, queueOf(task.host));
+    await giveUp(queues, run, host, isDead ? UNREACHABLE : late);
+    await letGo(queues, id, queueOf(host));
   }
+}
+
+/** Of `job.host`, or `job` for one that runs once per run; names of jobs hold no dot. */
+function hostOf(name: string): string | undefined {
+  const dot = name.indexOf(".");
+  return dot < 0 ? undefined : name.slice(dot + 1);
 }
 
 /** A child that has not begun is taken away, so that it does not run late; a running one is no longer waited for. */

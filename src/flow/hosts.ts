@@ -62,7 +62,10 @@ export async function liveWorkers(queues: Queues): Promise<WorkerInfo[]> {
   if (names.length === 0) return [];
   const pipeline = queues.redis.pipeline();
   for (const name of names) pipeline.get(queues.key("worker", name)).pttl(queues.key("worker", name));
-  const answers = ((await pipeline.exec()) ?? []).map(([, answer]) => answer);
+  const answers = ((await pipeline.exec()) ?? []).map(([error, answer]) => {
+    if (error !== null) throw error; // whoever cannot be seen must not be taken for dead
+    return answer;
+  });
   return names
     .flatMap((_, index) => {
       const worker = parseStored(workerSchema, answers[2 * index]);

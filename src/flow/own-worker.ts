@@ -27,6 +27,7 @@ export class OwnWorker {
   readonly #options: OwnWorkerOptions;
   readonly #trouble: Trouble;
   #worker: Promise<MaintenanceWorker> | undefined;
+  #lastWord: string | undefined;
 
   constructor(options: OwnWorkerOptions) {
     this.#options = options;
@@ -49,6 +50,7 @@ export class OwnWorker {
 
   /** Works for this host if nobody else does; with `lasting`, somebody else must, or it throws `refused`. */
   async ensure(client: QueueClient, { lasting }: { lasting: boolean }): Promise<void> {
+    if (this.#lastWord !== undefined) throw new SafeShutdownError("redis-unreachable", this.#lastWord);
     if (this.#worker !== undefined) return;
     const worker = findWorker(this.#options, await client.workers());
     if (lasting && (worker === undefined || worker.isCommand)) {
@@ -74,6 +76,20 @@ export class OwnWorker {
     return own.value.results;
   }
 
+  /** After a reboot the heartbeat of before may still be there, of another boot: a lasting worker looks again. */
+  async #refuseNamesakes(isCommand: boolean): Promise<void> {
+    const { config, clock, log, connection } = this.#options;
+    const look = async () => refuseOtherPlace(config, await (await connection.client()).workers());
+    try {
+      await look();
+    } catch (error) {
+      if (isCommand || !(error instanceof SafeShutdownError) || error.code !== "refused") throw error;
+      log.warn({ error: error.message, waitMs: HEARTBEAT_GONE_MS }, "another worker was here: looking again");
+      await clock.sleep(HEARTBEAT_GONE_MS);
+      await look();
+    }
+  }
+
   async #start(isCommand: boolean): Promise<MaintenanceWorker> {
     const { config, catalog, clock, log, version, connection } = this.#options;
     const { host, root, fingerprint } = config;
@@ -82,8 +98,11 @@ export class OwnWorker {
     const machine = machineId();
     const info = { host, pid: process.pid, id, version, fingerprint, root, machine, since, isCommand };
     const onError = (error: Error) => this.#trouble.note(error);
-    refuseOtherPlace(config, await (await connection.client()).workers());
+    await this.#refuseNamesakes(isCommand);
     const worker = await MaintenanceWorker.start({ config, catalog, clock, log, info, onError });
+    void worker.gaveUp.then((lastWord) => {
+      this.#lastWord = lastWord;
+    });
     try {
       refuseOtherPlace(config, await (await connection.client()).workers()); // one that started at the same moment
       return worker;
@@ -93,6 +112,9 @@ export class OwnWorker {
     }
   }
 }
+
+/** A heartbeat that was left behind is gone after this time. */
+const HEARTBEAT_GONE_MS = 16_000;
 
 /**
  * Whether somebody works for this host already. Throws `refused` when that one works in another place; warns when it

@@ -3,6 +3,7 @@ import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import { isConnectionLoss } from "../system/redis-connection.ts";
+import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
 import { refusalIn } from "./refusals.ts";
 import { type FollowOptions, type Run, unfinished, withoutReport } from "./run.ts";
@@ -35,6 +36,7 @@ export class QueueRun implements Run {
   readonly attached: boolean;
   readonly #options: QueueRunOptions;
   #isCancelled = false;
+  #isCancelTold = false;
   #here: Run | undefined;
 
   constructor(id: string, attached: boolean, options: QueueRunOptions) {
@@ -49,8 +51,9 @@ export class QueueRun implements Run {
     let checkedAtMs = startedAtMs;
     for (;;) {
       const lookedAtMs = clock.elapsed();
-      const state = await this.#patiently(follow, async () => {
+      const state = await this.#patiently(follow, startedAtMs, async () => {
         const client = await this.#options.connection.client();
+        if (this.#isCancelled && !this.#isCancelTold) await this.#tellCancel(client);
         if (clock.elapsed() - checkedAtMs >= WORKER_CHECK_MS) {
           await this.#options.ensureWorker();
           checkedAtMs = clock.elapsed();
@@ -73,14 +76,23 @@ export class QueueRun implements Run {
   async cancel(): Promise<void> {
     this.#isCancelled = true;
     if (this.#here !== undefined) return this.#here.cancel();
-    await (await this.#options.connection.client()).cancel(this.id);
+    await this.#tellCancel(await this.#options.connection.client());
+  }
+
+  async #tellCancel(client: QueueClient): Promise<void> {
+    await client.cancel(this.id);
+    this.#isCancelTold = true;
   }
 
   /** Lives through a Redis that is away, or refuses, for a while; `undefined` when it stays so. */
-  async #patiently<T>({ onTrouble, withinMs }: FollowOptions, ask: () => Promise<T>): Promise<T | undefined> {
+  async #patiently<T>(
+    follow: FollowOptions,
+    followedSinceMs: number,
+    ask: () => Promise<T>,
+  ): Promise<T | undefined> {
+    const { onTrouble, withinMs = Number.POSITIVE_INFINITY } = follow;
     const { clock, connection } = this.#options;
     const startedAtMs = clock.elapsed();
-    const patienceMs = Math.min(PATIENCE_MS, withinMs ?? PATIENCE_MS);
     let isTold = false;
     for (;;) {
       try {
@@ -90,10 +102,11 @@ export class QueueRun implements Run {
       } catch (error) {
         if (!isConnectionLoss(error) && refusalIn(error) === undefined) throw error;
         const lostMs = clock.elapsed() - startedAtMs;
-        if (lostMs > patienceMs || this.#isCancelled) return undefined;
+        if (clock.elapsed() - followedSinceMs > withinMs) throw unfinished(this.id, follow);
+        if (lostMs > PATIENCE_MS) return undefined;
         if (!isTold && lostMs > TELL_MS) {
           const what = `Redis is of no use (${messageOf(error)})`;
-          onTrouble?.(`${what}: waiting for it, up to ${formatDuration(patienceMs)}.`);
+          onTrouble?.(`${what}: waiting for it, up to ${formatDuration(PATIENCE_MS)}.`);
           isTold = true;
         }
         await clock.sleep(RECONNECT_MS);
@@ -112,6 +125,7 @@ export class QueueRun implements Run {
     if (this.#here === undefined) {
       throw new SafeShutdownError("redis-unreachable", `Redis was lost while following ${this.id}. ${later}`);
     }
+    if (this.#isCancelled) await this.#here.cancel();
     follow.onTrouble?.("Redis did not come back: doing the rest in this process, without it.");
     const report = await this.#here.report(follow);
     await this.#forget(follow);

@@ -16,7 +16,9 @@ const REFUSAL =
 
 /** The code of an error by which Redis refuses; `undefined` for any other error. */
 export function refusalIn(error: unknown): string | undefined {
-  return REFUSAL.exec(messageOf(error))?.[1];
+  // a transaction that was discarded tells why only in the errors before it
+  const before = error instanceof Error && "previousErrors" in error ? [error.previousErrors].flat() : [];
+  return REFUSAL.exec([error, ...before].map(messageOf).join(" "))?.[1];
 }
 
 const FIRST_REST_MS = 1_000;

@@ -22,6 +22,9 @@ const LOOK_BACK = {
   seconds: { stepMs: 1_000, backMs: 86_400_000 },
 };
 
+/** As many as clocks may lie apart, in slots of a few seconds. */
+const SKIPS_KEPT = 20;
+
 /** node-cron's own log lines say nothing that ours do not. */
 const SILENT: Logger = { info() {}, warn() {}, error() {}, debug() {} };
 
@@ -36,6 +39,8 @@ const skippedSlot = z.object({
   /** When it was: ISO 8601. */
   at: z.iso.datetime(),
   reason: z.string(),
+  /** Other slots skipped lately: a slower worker must not run them either. */
+  before: z.array(z.string()).default([]),
 });
 const lastRun = z.object({ run: z.string(), at: z.iso.datetime() });
 type SkippedSlot = Readonly<z.output<typeof skippedSlot>>;
@@ -104,8 +109,9 @@ async function lastOf(entry: ScheduleEntry, queues: Queues): Promise<ScheduleSta
   const last = parseStored(lastRun, await queues.redis.hget(lastRunsKey(queues), entry.name));
   if (last === undefined) return undefined;
   const report = await loadReport(queues, last.run);
-  const isKnown = report !== undefined || (await queues.runs.getJob(last.run)) !== undefined;
-  return isKnown ? { ...last, verdict: report?.verdict ?? "running" } : undefined;
+  if (report !== undefined) return { ...last, verdict: report.verdict };
+  const job = await queues.runs.getJob(last.run);
+  return job && { ...last, verdict: job.finishedOn === undefined ? "running" : "failed" };
 }
 
 /** Queues the run of a slot, unless somebody has, or the entry's last run still goes on. */
@@ -127,7 +133,9 @@ async function fire(
   });
   const run = runIdOf(entry, slot.getTime());
   const at = slot.toISOString();
-  if ((await lastSkipOf(entry, queues))?.at === at) return; // a slower worker must not run what was skipped
+  const lastSkip = await lastSkipOf(entry, queues);
+  const skips = lastSkip === undefined ? [] : [lastSkip.at, ...lastSkip.before];
+  if (skips.includes(at)) return; // a slower worker must not run what was skipped
   const job = await queues.runs.add(entry.flow, intent, {
     ...PARENT_OPTIONS,
     jobId: run,
@@ -140,7 +148,11 @@ async function fire(
     await queues.redis.hset(lastRunsKey(queues), entry.name, JSON.stringify({ run, at }));
     return;
   }
-  const skipped: SkippedSlot = { at, reason: `${job.id} was still going on` };
+  if (!isFirst) return;
+  const skipped: SkippedSlot = {
+    ...{ at, reason: `${job.id} was still going on` },
+    before: skips.slice(0, SKIPS_KEPT),
+  };
   await queues.redis.hset(skippedKey(queues), entry.name, JSON.stringify(skipped));
   log.info({ schedule: entry.name, run: job.id ?? "" }, "slot skipped: the last run still goes on");
 }

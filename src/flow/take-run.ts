@@ -19,16 +19,18 @@ const LONGEST_REST_MS = 5_000;
 
 /** Does what came through the queue of runs: a whole run, the deadline of a stage, or a job that runs once per run. */
 export async function takeRun(post: Post, job: Job, token = "", signal?: AbortSignal): Promise<unknown> {
-  if (job.name === DEADLINE) return endStage(post, parseOrRefuse(deadlineSchema, job.data));
+  if (job.name === DEADLINE) {
+    const deadline = parseOrRefuse(deadlineSchema, job.data);
+    return patiently(post, signal, () => endStage(post, deadline));
+  }
   if (!flowNames.some((name) => name === job.name)) return takeTask(post, job, token, signal);
 
   const request = parseOrRefuse(requestSchema, job.data);
   refuseUnfit(post, job, request);
-  const intent = await settled(post, job, request);
-  const { run, verdict, durationMs } = await patiently(post, signal, () =>
-    runParent(job, token, intent, post),
+  const { run, verdict, durationMs } = await patiently(post, signal, async () =>
+    runParent(job, token, await settled(post, job, request), post),
   );
-  post.log.info({ run, flow: intent.flow, mode: intent.mode, verdict, durationMs }, "run ended");
+  post.log.info({ run, flow: request.flow, mode: request.mode, verdict, durationMs }, "run ended");
   return { verdict };
 }
 

@@ -37,7 +37,9 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
 
   const cancel = watchCancel(post.queues, task.run);
   const interrupt = new AbortController();
-  signal?.addEventListener("abort", () => interrupt.abort(new Interrupted(String(signal.reason))));
+  const heed = () => interrupt.abort(new Interrupted(String(signal?.reason)));
+  signal?.addEventListener("abort", heed);
+  if (signal?.aborted) heed(); // while it was asked above whether to run at all
   const stopped = AbortSignal.any([cancel.signal, interrupt.signal]);
   const about = { run: task.run, job: task.job, host: config.host };
   try {

@@ -20,11 +20,11 @@ export class Trouble {
 
   note(error: unknown): void {
     const message = redactText(messageOf(error));
-    this.#tell(refusalIn(error) ?? message, message);
+    this.#tell(refusalIn(error) ?? message.replace(/run-\S+/g, "run"), message);
   }
 
   #tell(kind: string, message: string): void {
-    const nowMs = this.#clock.now();
+    const nowMs = this.#clock.elapsed();
     const heard = this.#heard.get(kind);
     if (heard !== undefined && nowMs - heard.atMs < QUIET_MS) {
       heard.since += 1;

@@ -2,7 +2,7 @@ import { type Processor, Worker, type WorkerOptions } from "bullmq";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import type { JobResult } from "../report/job-reporter.ts";
-import { type Clock, every, settlesWithin } from "../system/clock.ts";
+import { type Clock, every, oneAtATime, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { openRedis } from "../system/redis-connection.ts";
 import type { Catalog } from "./catalog.ts";
@@ -66,7 +66,11 @@ export class MaintenanceWorker {
       giveUp = resolve;
     });
     this.#refusals = new Refusals({
-      ...{ clock, log, giveUp },
+      ...{ clock, log },
+      giveUp: (lastWord) => {
+        this.signOff().catch(options.onError); // nobody must count on it any more
+        giveUp(lastWord);
+      },
       rest: () => {
         for (const worker of this.#workers) void worker.pause(true);
       },
@@ -74,9 +78,10 @@ export class MaintenanceWorker {
         for (const worker of this.#workers) worker.resume();
       },
     });
-    this.#stopBeating = every(HEARTBEAT_MS, () => {
-      beat(queues, info, clock.now()).catch((error) => this.#hear(error));
-    });
+    this.#stopBeating = every(
+      HEARTBEAT_MS,
+      oneAtATime(() => beat(queues, info, clock.now()).catch((error) => this.#hear(error))),
+    );
   }
 
   /** Starts working. Resolves when the worker is known to be alive and listens. */

@@ -82,13 +82,15 @@ export class JobReporter {
 
   /** What an earlier attempt at the same job did was done, and is in this report too; what it kept is looked at again. */
   carryOver(earlier: JobReporter): void {
-    for (const item of earlier.#items) if (item.outcome === "done") this.#note(item, 0);
+    const { done, bytes } = earlier.#totals;
+    if (done === 0) return;
+    this.#items.push(...earlier.#items.filter(({ outcome }) => outcome === "done"));
     for (const [name, counted] of earlier.#keys) {
-      if (counted.item.outcome !== "done") continue;
-      this.#keys.set(name, { ...counted });
-      this.#add("done", counted.keys, 0);
+      if (counted.item.outcome === "done") this.#keys.set(name, { ...counted });
     }
-    this.#totals.bytes += earlier.#totals.bytes;
+    this.#perOutcome.done += earlier.#perOutcome.done;
+    this.#totals.done += done;
+    this.#totals.bytes += bytes;
   }
 
   /** The job did not reach its goal, though nothing failed by itself. */

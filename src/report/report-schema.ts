@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { JobResult } from "./job-reporter.ts";
+import type { JobResult, Progress } from "./job-reporter.ts";
 import type { RunReport } from "./report.ts";
 
 /*
@@ -79,6 +79,18 @@ const jobResult = z.object({ report: job, system: system.optional(), refused: z.
 export function parseJobResult(value: unknown): JobResult | undefined {
   const parsed = jobResult.safeParse(value);
   return parsed.success ? (parsed.data as JobResult) : undefined;
+}
+
+const progress = z.object({ totals: job.shape.totals, waitingFor: z.string().optional() });
+
+/** How far a job says it is, or `undefined` when the text is something else. */
+export function parseProgress(text: string | null | undefined): Progress | undefined {
+  try {
+    const parsed = progress.safeParse(JSON.parse(text ?? ""));
+    return parsed.success ? (parsed.data as Progress) : undefined;
+  } catch {
+    return undefined; // not even JSON
+  }
 }
 
 /** The report in a text from Redis, or `undefined` when it holds none. */

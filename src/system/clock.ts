@@ -33,6 +33,18 @@ export function every(ms: number, act: () => void): () => void {
   return () => clearInterval(interval);
 }
 
+/** What calls `act` only when the last time is over: while Redis is away, nothing piles up. */
+export function oneAtATime(act: () => Promise<unknown>): () => void {
+  let isBusy = false;
+  return () => {
+    if (isBusy) return;
+    isBusy = true;
+    void act().finally(() => {
+      isBusy = false;
+    });
+  };
+}
+
 /** Waits until `work` has settled, but no longer than `ms`; answers whether it has. Never rejects. */
 export async function settlesWithin(work: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
   const settled = new AbortController();

@@ -67,8 +67,8 @@ describe("--json prints exactly one document on stdout", () => {
     const keys: Record<string, string[]> = {
       "stop --yes": ["version", "run", "flow", "mode", "engine", "app"],
       "clean --yes": ["version", "run", "flow", "mode", "engine", "app"],
-      status: ["version", "app", "root", "host", "system", "workers", "lastRun", "schedule"],
-      runs: ["version", "runs"],
+      status: ["version", "app", "root", "host", "system", "workers"],
+      runs: ["version", "going", "runs"],
       [`runs ${run}`]: ["version", "run", "flow", "mode", "engine", "app"],
       [`cancel ${run}`]: ["version", "error"],
       schedule: ["version", "schedule"],

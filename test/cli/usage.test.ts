@@ -17,7 +17,7 @@ describe("exit 2, wrong usage", () => {
     { words: "--dry-rum", says: /unknown option '--dry-rum'\n\(Did you mean --dry-run\?\)/ },
     { words: "statsu", says: /there is no command "statsu"\. Did you mean status\?/ },
     { words: "frobnicate --yes", says: /there is no command "frobnicate"\. See safe-shutdown --help/ },
-    { words: "clean prune-reds --yes", says: /got "prune-reds"\. Did you mean prune-redis\?/ },
+    { words: "clean prune-reds --yes", says: /got "prune-reds"; did you mean prune-redis\?/ },
     {
       words: "clean stop-services --yes",
       says: /expected one of clean-session-locks, prune-redis, clean-temp-files/,

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { LittleApp } from "../support/little-app.ts";
 import { sharedRedis } from "../support/redis.ts";
 
@@ -26,13 +26,26 @@ async function plantNamesake(app: LittleApp, machine: string): Promise<void> {
 
 test.each(["worker", "clean --yes"])("%s is refused beside a machine of the same name", async (words) => {
   const app = new LittleApp({ redisUrl: server().url });
-  await plantNamesake(app, "b7c1d1f0-0000-0000-0000-000000000000");
+  const beat = () => plantNamesake(app, "b7c1d1f0-0000-0000-0000-000000000000");
+  await beat();
+  const beating = setInterval(beat, 5_000);
+  onTestFinished(() => clearInterval(beating));
   const { code, stderr } = await app.startCli([...words.split(" "), "--host", "here"]).result;
   expect(stderr).toContain(
     `a worker of ${app.name} on another machine (pid 4242) calls itself here too: give each machine a name of its own with --host`,
   );
   expect(code).toBe(4);
   expect(existsSync(join(app.root, "stale.lock"))).toBe(true);
+});
+
+test("what was left behind by the boot before is waited for", async () => {
+  const app = new LittleApp({ redisUrl: server().url });
+  await plantNamesake(app, "b7c1d1f0-0000-0000-0000-000000000000");
+  const worker = app.startCli(["worker", "--host", "here"]);
+  await worker.stderr.waitFor(/another worker was here: looking again/);
+  await worker.stderr.waitFor(/the maintenance worker is up/, 25_000);
+  worker.signal("SIGTERM");
+  expect(await worker.result).toMatchObject({ code: 0 });
 });
 
 test("a worker of an older version, which does not tell its machine, is taken for what it was", async () => {
