@@ -4,6 +4,7 @@ import { formatDuration } from "../src/config/duration.ts";
 import { SafeShutdownError } from "../src/errors.ts";
 import { whyKept } from "../src/report/kept-keys.ts";
 import { ScanTally } from "../src/report/scan-tally.ts";
+import { addressOf } from "../src/system/redis-connection.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
 export const pruneRedis = defineJob({
@@ -36,8 +37,8 @@ async function ifThere(work: () => Promise<void>): Promise<SafeShutdownError | u
 }
 
 /** One rule, page by page. Its keys are counted as they go: one item per reason, not per key. */
-async function prune(rule: PruneRule, { redis, report, clock }: JobContext): Promise<void> {
-  const target = `${rule.keys} (db ${rule.db})`;
+async function prune(rule: PruneRule, { config, redis, report, clock }: JobContext): Promise<void> {
+  const target = `${rule.keys} (${placeOf(rule, config)})`;
   const limit = formatDuration(rule.olderThanMs);
   const size = await redis.size(rule);
   const tally = new ScanTally(target, clock.elapsed());
@@ -60,9 +61,14 @@ async function prune(rule: PruneRule, { redis, report, clock }: JobContext): Pro
   }
 }
 
+/** Another server than the application's is named. */
+function placeOf({ url, db }: PruneRule | QueueRule, { redis }: JobContext["config"]): string {
+  return url === redis.url ? `db ${db}` : `db ${db} of ${addressOf(url)}`;
+}
+
 /** Finished jobs of a queue of the application's. What they take in memory is not known. */
-async function pruneQueue(rule: QueueRule, { queues, redis, report }: JobContext): Promise<void> {
-  const target = `${rule.prefix}:${rule.queue} (db ${rule.db})`;
+async function pruneQueue(rule: QueueRule, { config, queues, redis, report }: JobContext): Promise<void> {
+  const target = `${rule.prefix}:${rule.queue} (${placeOf(rule, config)})`;
   const limit = formatDuration(rule.olderThanMs);
   const state = rule.states.join(" or ");
   for await (const { removed, kept, isMissing } of queues.prune(rule)) {

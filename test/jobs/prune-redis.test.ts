@@ -153,3 +153,45 @@ describe("when Redis is away", () => {
     expect(lines).toContain("telegram_message:* (db 0): done: 1 key older than 8m");
   });
 });
+
+test("several servers and databases in one config are each pruned by their own rules", async () => {
+  const second = await useRedis();
+  const other = useClient(second.url);
+  const third = useClient(redis.server().url);
+  await third.select(3);
+  for (const client of [redis.client(), third, other]) await client.set("log:1", "v", "PX", DAY - HOUR);
+  const ttl = "olderThan: 8m, age: [{ ttl: 24h }]";
+  const { lines } = await (
+    await app(`redis: { prune: [
+      { keys: "log:*", ${ttl} },
+      { keys: "log:*", db: 3, ${ttl} },
+      { keys: "log:*", url: "${second.url}", ${ttl} },
+      { keys: "log:*", url: "redis://127.0.0.1:1/5", ${ttl} },
+    ] }`)
+  ).run("prune-redis");
+  expect(lines).toEqual([
+    `log:* (db 0 of 127.0.0.1:${second.port}): done: 1 key older than 8m`,
+    "log:* (db 0): done: 1 key older than 8m",
+    "log:* (db 3): done: 1 key older than 8m",
+  ]);
+  for (const client of [redis.client(), third, other]) expect(await client.dbsize()).toBe(0);
+});
+
+test("the report says how each scan went, and why results of Celery never end", async () => {
+  await message("old", HOUR);
+  await message("young", MINUTE);
+  await result("old", HOUR);
+  const { report } = await (await app()).run("prune-redis");
+  expect(report.scans).toMatchObject([
+    { target: "telegram_message:* (db 0)", keys: 3, matched: 2, removed: 1, pages: 1 },
+    {
+      target: "celery-task-meta-* (db 0)",
+      matched: 1,
+      removed: 1,
+      note: expect.stringContaining("result_expires"),
+    },
+  ]);
+  const [scan] = report.scans ?? [];
+  expect(scan?.bytes).toBeGreaterThan(20);
+  expect(scan?.worstPageMs).toBeGreaterThan(0);
+});
