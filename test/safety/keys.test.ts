@@ -36,7 +36,7 @@ describe("a result that is too large to be read without holding Redis up", () =>
   /** How often a value was read since the server was asked to forget. */
   async function reads(): Promise<number> {
     const stats = await redis.client().info("commandstats");
-    return Number(/^cmdstat_get:calls=(\d+)/m.exec(stats)?.[1] ?? 0);
+    return Number(/^cmdstat_getrange:calls=(\d+)/m.exec(stats)?.[1] ?? 0);
   }
 
   test.each([
