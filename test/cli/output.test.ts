@@ -17,9 +17,7 @@ test("off a terminal: the report on stdout, plain lines of progress on stderr, n
   const { code, stdout, stderr } = await cliIn(sandbox.root, redis.server().url).run("--yes");
 
   expect(code).toBe(0);
-  expect(stderr).toContain(
-    `stop-services: running, waiting for celery-workers (pid ${pids(sandbox)})`,
-  );
+  expect(stderr).toContain(`stop-services: running, waiting for celery-workers (pid ${pids(sandbox)})`);
   expect(stderr).toMatch(/^stop-services: ended\n/m);
   expect(stdout).toMatch(/^telegram-ai-scraper on \S+: shutdown: done in /);
   expect(stdout + stderr).not.toMatch(/[^\P{Cc}\n]/u);
