@@ -8,6 +8,8 @@ export default defineConfig({
     maxWorkers: 2,
     /** Of the cases in test/faults, which mostly wait. */
     maxConcurrency: 8,
+    /** A machine of CI may be somebody else's for a second: what fails is tried twice more there, and told. Never by hand. */
+    retry: process.env.CI ? 2 : 0,
     testTimeout: 30_000,
     hookTimeout: 30_000,
     restoreMocks: true,

@@ -52,7 +52,7 @@ test("`cancel` stops a run that another process asked for; whoever follows it se
 });
 
 test("a second command without any worker attaches to the run of the first, and both print one report", async () => {
-  const sandbox = await useSandbox({ workers: 1, taskMs: 1_500 });
+  const sandbox = await useSandbox({ workers: 1, taskMs: 6_000 });
   const cli = cliIn(sandbox.root, redis.server().url);
   const first = cli.start("--yes --json");
   await first.stderr.waitFor(/waiting for celery-workers/);

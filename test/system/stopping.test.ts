@@ -79,12 +79,12 @@ test("a child that loses its parent during the grace is killed with the rest", a
 
 test("a child that was started during the grace, and outlives its parent, is killed", async () => {
   const main = await perl(
-    `$SIG{TERM} = sub { fork or exec "sleep", "600"; select undef, undef, undef, 0.5; exit };
+    `$SIG{TERM} = sub { fork or exec "sleep", "600"; select undef, undef, undef, 1.5; exit };
      print "ready\\n"; sleep 1 while 1`,
     "worker",
   );
 
-  const effect = await shutDownWarmly(evidence(main), serviceOf("worker", { graceMs: 1_500 }), options());
+  const effect = await shutDownWarmly(evidence(main), serviceOf("worker", { graceMs: 4_000 }), options());
 
   expect(effect).toMatchObject({ outcome: "done", reason: expect.stringMatching(/killed \(1 process\)$/) });
   expect(inSession(main.pid)).toEqual([]);
