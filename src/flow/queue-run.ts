@@ -22,6 +22,7 @@ const FIRST_LOOKS = { untilMs: 2_000, everyMs: 25 };
 const LOOK_MS = 200;
 /** Looking may take this part of the time, however many hosts there are. */
 const LOOK_SHARE = 0.1;
+const LONGEST_PAUSE_MS = 2_000;
 const WORKER_CHECK_MS = 5_000;
 /** A restart or a failover of Redis is over by then. */
 const PATIENCE_MS = 120_000;
@@ -50,7 +51,7 @@ export class QueueRun implements Run {
     const startedAtMs = clock.elapsed();
     let checkedAtMs = startedAtMs;
     for (;;) {
-      const lookedAtMs = clock.elapsed();
+      let lookedAtMs = clock.elapsed();
       const state = await this.#patiently(follow, startedAtMs, async () => {
         const client = await this.#options.connection.client();
         if (this.#isCancelled && !this.#isCancelTold) await this.#tellCancel(client);
@@ -58,6 +59,7 @@ export class QueueRun implements Run {
           await this.#options.ensureWorker();
           checkedAtMs = clock.elapsed();
         }
+        lookedAtMs = clock.elapsed(); // what was spent on waiting for Redis is no cost of looking
         return client.stateOf(this.id, { withView: follow.onView !== undefined });
       });
       if (state === undefined) return this.#lost(follow);
@@ -69,7 +71,7 @@ export class QueueRun implements Run {
       if (nowMs - startedAtMs > (follow.withinMs ?? Number.POSITIVE_INFINITY))
         throw unfinished(this.id, follow);
       const pauseMs = nowMs - startedAtMs < FIRST_LOOKS.untilMs ? FIRST_LOOKS.everyMs : LOOK_MS;
-      await clock.sleep(Math.max(pauseMs, (nowMs - lookedAtMs) / LOOK_SHARE));
+      await clock.sleep(Math.max(pauseMs, Math.min((nowMs - lookedAtMs) / LOOK_SHARE, LONGEST_PAUSE_MS)));
     }
   }
 

@@ -154,7 +154,7 @@ async function fire(
     before: skips.slice(0, SKIPS_KEPT),
   };
   await queues.redis.hset(skippedKey(queues), entry.name, JSON.stringify(skipped));
-  log.info({ schedule: entry.name, run: job.id ?? "" }, "slot skipped: the last run still goes on");
+  log.info({ schedule: entry.name, run: job.id ?? "", at }, "slot skipped: the last run still goes on");
 }
 
 async function lastSkipOf({ name }: ScheduleEntry, queues: Queues): Promise<SkippedSlot | undefined> {
