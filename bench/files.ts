@@ -24,7 +24,10 @@ export const files: Suite = {
   about:
     `100,000 of 208,000 files on tmpfs go: rotated logs of more than a week, \`__pycache__\`, stray \`*.pyc\`. Whole ` +
     `commands, in turn, ${ROUNDS} rounds, each on a fresh copy; what is left is compared file by file. No other way asks ` +
-    "who has a file open, writes down what goes before it goes, or checks that the directory was not swapped.",
+    "who has a file open, writes down what goes before it goes, or checks that the directory was not swapped. " +
+    "Where the time goes: a loop in Node that only reads directories and removes takes 1.1 times the one pass; with the " +
+    "three looks at each file and the proof of its directory, through /proc/self/fd, 3.2 times; the rest is the manifest, " +
+    "the policy file by file, the report, and half a second to load the program.",
   notes: () => notes,
   async run() {
     const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -77,34 +80,44 @@ async function race(directory: string): Promise<Measurement[]> {
   return measurements;
 }
 
-/** What the process itself says at its end. */
+/**
+ * What the process itself says at its end: its peak memory (ru_maxrss would be that of who started it, if larger) and
+ * its longest pause since it was loaded.
+ */
 const PROBE = `data:text/javascript,${encodeURIComponent(`
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { writeSync } from "node:fs";
+import { readFileSync, writeSync } from "node:fs";
 const delay = monitorEventLoopDelay({ resolution: 1 });
-setImmediate(() => delay.enable());
-process.on("exit", () => writeSync(2, "PROBE " + process.resourceUsage().maxRSS + " " + delay.max / 1e6 + " " + delay.percentile(99) / 1e6 + "\\n"));
+delay.enable();
+setTimeout(() => delay.reset(), 2000).unref();
+process.on("exit", () => {
+  const [, kilobytes] = /VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"));
+  writeSync(2, "PROBE " + kilobytes + " " + delay.max / 1e6 + " " + delay.percentile(99) / 1e6 + "\\n");
+});
 `)}`;
 
 async function memory(directory: string): Promise<string> {
-  const measured: { files: number; kilobytes: number; longestMs: number; p99Ms: number }[] = [];
-  for (const size of [48, 4_808]) {
-    const root = join(directory, `memory-${size}`);
-    const { files } = makeTree(root, size);
-    const [node = "", ...words] = ours.command;
-    const said = await run([node, "--import", PROBE, ...words], root);
-    const [kilobytes = Number.NaN, longestMs = Number.NaN, p99Ms = Number.NaN] =
-      /PROBE (\S+) (\S+) (\S+)/.exec(said)?.slice(1).map(Number) ?? [];
-    measured.push({ files, kilobytes, longestMs, p99Ms });
-    await rm(root, { recursive: true });
-  }
-  const [few, many] = measured;
-  const ratio = (many?.kilobytes ?? Number.NaN) / (few?.kilobytes ?? Number.NaN);
-  const rows = measured.map(
-    ({ files, kilobytes, longestMs, p99Ms }) =>
-      `${files.toLocaleString("en")} files: ${(kilobytes / 1_000).toFixed(0)} MB, longest pause of the event loop ${longestMs.toFixed(0)} ms (p99 ${p99Ms.toFixed(0)} ms)`,
+  const [few, many] = [await probe(directory, 48), await probe(directory, 4_808)];
+  const ratio = many.kilobytes / few.kilobytes;
+  const peaks = [few, many].map(
+    ({ files, kilobytes }) => `${(kilobytes / 1_000).toFixed(0)} MB for ${files.toLocaleString("en")} files`,
   );
-  return `Memory (peak RSS) and pauses: ${rows.join("; ")}. Ratio of the memory ${ratio.toFixed(2)}, bound 1.3: ${ratio <= 1.3 ? "holds" : "**broken**"}.`;
+  return (
+    `Peak memory: ${peaks.join(", ")}, ${ratio.toFixed(2)} times as much (bound 1.3: ${ratio <= 1.3 ? "holds" : "**broken**"}). ` +
+    `Longest pause of the event loop with the many, once the program was loaded: ${many.longestMs.toFixed(0)} ms, ` +
+    `p99 ${many.p99Ms.toFixed(0)} ms.`
+  );
+}
+
+async function probe(directory: string, size: number) {
+  const root = join(directory, `memory-${size}`);
+  const { files } = makeTree(root, size);
+  const [node = "", ...words] = ours.command;
+  const said = await run([node, "--import", PROBE, ...words], root);
+  const numbers = /PROBE (\S+) (\S+) (\S+)/.exec(said)?.slice(1).map(Number);
+  const [kilobytes = Number.NaN, longestMs = Number.NaN, p99Ms = Number.NaN] = numbers ?? [];
+  await rm(root, { recursive: true });
+  return { files, kilobytes, longestMs, p99Ms };
 }
 
 /** What it said on stderr. */
