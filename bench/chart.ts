@@ -21,6 +21,7 @@ export function drawBars(name: string, title: string, unit: string, bars: readon
   });
   const height = 50 + bars.length * ROW;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="13" fill="#334155">
+<title>${escaped(title)}</title>
 <rect width="100%" height="100%" fill="#ffffff"/>
 <text x="10" y="22" font-size="15" font-weight="bold">${escaped(title)}</text>
 ${rows.join("\n")}

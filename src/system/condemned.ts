@@ -11,6 +11,15 @@ export interface Unit {
   readonly look: () => Promise<Contents>;
 }
 
+/** What is in a directory, and the unit that it makes. */
+export type UnitContents = Contents & { readonly unit: Unit };
+
+/** A unit as `look` sees it now, and will see it again. */
+export async function unitSeenBy(look: () => Promise<Contents>): Promise<UnitContents> {
+  const contents = await look();
+  return { ...contents, unit: { files: contents.files, look } };
+}
+
 /** What is to go, with the evidence that it may. */
 export interface Condemned {
   readonly entry: FileEntry;

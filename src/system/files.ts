@@ -2,7 +2,7 @@ import { lstatSync, readlinkSync, statfsSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
-import type { Condemned, Unit } from "./condemned.ts";
+import { type Condemned, type UnitContents, unitSeenBy } from "./condemned.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import { Directories, DirectoryChanged } from "./directory.ts";
 import { isSame } from "./evidence.ts";
@@ -161,22 +161,15 @@ export class Files {
   }
 
   /** A directory as a unit with what is in it, to be removed; or why it cannot be one. */
-  async unitOf(
-    directory: FileEntry,
-    holding: readonly string[],
-  ): Promise<Contents & { readonly unit: Unit }> {
-    const look = () => this.contentsOf(directory, holding);
-    const contents = await look();
-    return { ...contents, unit: { files: contents.files, look } };
+  unitOf(directory: FileEntry, holding: readonly string[]): Promise<UnitContents> {
+    return unitSeenBy(() => this.contentsOf(directory, holding));
   }
 
   /** The same for a directory in quarantine, where nothing is preserved and any file is expected. */
-  async quarantinedUnitOf(directory: FileEntry): Promise<Contents & { readonly unit: Unit }> {
+  quarantinedUnitOf(directory: FileEntry): Promise<UnitContents> {
     const { clock } = this.#options;
     const rule = { isExpected: () => true, guardOf: () => undefined, directories: this.#directories, clock };
-    const look = () => contentsOf(directory, rule);
-    const contents = await look();
-    return { ...contents, unit: { files: contents.files, look } };
+    return unitSeenBy(() => contentsOf(directory, rule));
   }
 
   /** What earlier runs moved to quarantine. Throws `refused` when it may be somebody else's. */
