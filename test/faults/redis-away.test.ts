@@ -1,14 +1,34 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as lasts } from "node:timers/promises";
 import { describe, expect } from "vitest";
 import { expectUndisturbed } from "./ending.ts";
 import { fault } from "./fault.ts";
-import { betweenStages, stopping } from "./moments.ts";
+import { betweenStages, reporting, stopping } from "./moments.ts";
+import { expectRecovery, fromNow } from "./recovery.ts";
 import { Scene } from "./scene.ts";
 
 /*
- * Redis comes back without what it knew.
+ * Redis is away for long, or comes back without what it knew.
  */
+
+const AWAY_MS = 60_000;
+
+describe.concurrent.each([stopping, betweenStages, reporting])("Redis is away for 60 s $moment", (moment) => {
+  fault("and then goes on: so does the run", async (context) => {
+    const scene = await Scene.open();
+    const command = scene.command();
+    const struck = await scene.strike(moment, async ({ held }) => {
+      await scene.redis.kill();
+      held.cut();
+      scene.service.letGo();
+      await lasts(AWAY_MS);
+      await scene.redis.start();
+    });
+    await expectRecovery(scene, fromNow(struck), context);
+    await expectUndisturbed(scene, await command.result);
+  });
+});
 
 describe.concurrent.each([stopping, betweenStages])("Redis comes back empty $moment", (moment) => {
   fault("and the command says that its run is lost; the next one does it all", async () => {

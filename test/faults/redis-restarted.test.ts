@@ -10,9 +10,7 @@ import { Scene } from "./scene.ts";
  * has what it asked for at that moment neither refused nor granted.
  */
 
-const apartFromPruning = moments.filter(({ job }) => job !== "prune-redis");
-
-describe.concurrent.each(apartFromPruning)("Redis is killed $moment", (moment) => {
+describe.concurrent.each(moments)("Redis is killed $moment", (moment) => {
   fault("and is started again: the run ends as if nothing had been", async (context) => {
     const scene = await Scene.open();
     const command = scene.command();
