@@ -21,7 +21,7 @@ interface QueueRunOptions {
 const FIRST_LOOKS = { untilMs: 2_000, everyMs: 25 };
 const LOOK_MS = 200;
 /** Looking may take this part of the time, however many hosts there are. */
-const LOOK_SHARE = 0.1;
+const LOOK_SHARE = 0.5;
 const LONGEST_PAUSE_MS = 2_000;
 const WORKER_CHECK_MS = 5_000;
 /** A restart or a failover of Redis is over by then. */
