@@ -16,7 +16,7 @@ import { type Latency, latencyDuring } from "./redis/other-client.ts";
 import type { Suite } from "./suite.ts";
 
 const CLI = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
-const ROUNDS = 5;
+const ROUNDS = 3;
 const MATCHING = 1_000_000;
 const OURS = "**safe-shutdown**, with a look at type and age, 2 ms a call";
 const BY_HAND = "`redis-cli --scan` into `xargs redis-cli unlink`, no look at the age";

@@ -109,8 +109,13 @@ async function startNode(directory: string, { options, tls }: PrivateClusterOpti
     ...(options?.requirepass && { password: options.requirepass }),
   });
   client.on("error", () => {}); // a node may be killed
-  const id = await client.cluster("MYID");
-  return { server, client, busPort, id: String(id) };
+  try {
+    return { server, client, busPort, id: String(await client.cluster("MYID")) };
+  } catch (error) {
+    client.disconnect();
+    await server.stop();
+    throw error;
+  }
 }
 
 /** Slots to the masters, everybody known to everybody, replicas to their masters. */
