@@ -89,14 +89,16 @@ async function settleStray(
   service: Service,
   force: boolean,
   stop: Stop,
-  { report }: JobContext,
+  { processes, report }: JobContext,
 ): Promise<void> {
-  if (force || service.strays === "stop") {
+  const foreign = processes.whyForeign(stray, service);
+  if (foreign === undefined && (force || service.strays === "stop")) {
     await stop(stray);
     return;
   }
   const target = nameOf(service, stray);
-  report.kept(target, "a stray: it has no pid file; --force stops it, as does `strays: stop` in the config");
+  const remedy = "--force stops it, as does `strays: stop` in the config";
+  report.kept(target, `a stray: it has no pid file; ${foreign ?? remedy}`);
   report.incomplete(`${target} is still running`);
 }
 

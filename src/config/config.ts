@@ -8,6 +8,8 @@ export interface Service {
   readonly name: string;
   readonly pidFiles: readonly string[];
   readonly matches: RegExp;
+  /** A name or a uid: whom its processes must belong to; `undefined`: to anybody. */
+  readonly user: string | number | undefined;
   readonly graceMs: number;
   readonly afterGrace: "kill" | "leave";
   readonly strays: "report" | "stop";

@@ -80,6 +80,7 @@ function serviceOf(written: Written<ConfigFile["services"]>): Service {
     name: written.name,
     pidFiles: listed(written.pidFiles),
     matches: new RegExp(written.matches),
+    user: written.user,
     graceMs: written.grace,
     afterGrace: written.afterGrace,
     strays: written.strays,

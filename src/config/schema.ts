@@ -40,10 +40,23 @@ function isInsideRoot(path: string): boolean {
   return !path.startsWith("/") && !path.includes("\0") && !path.split("/").includes("..");
 }
 
+/** The largest uid; the one above it means "nobody at all" to the kernel (setreuid(2)). */
+const LARGEST_UID = 4_294_967_294;
+const userName = z
+  .string()
+  .regex(/^[A-Za-z_][A-Za-z0-9._@-]{0,255}\$?$/, { error: "expected the name of a user, or a uid" });
+const user = z.union([userName, z.int().min(0).max(LARGEST_UID)], {
+  error: "expected the name of a user, or a uid",
+});
+
 const service = z.strictObject({
   name: name.meta({ description: "How reports name it." }),
   pidFiles: globs.meta({ description: "Globs; a pid file belongs to the first entry that claims it." }),
   matches: regularExpression.meta({ description: "What the command line of its process must match." }),
+  user: user.optional().meta({
+    description:
+      "Whom its processes must belong to, by name or uid; others are never signalled. Default: anybody.",
+  }),
   grace: duration.prefault("15s").meta({ description: "How long a warm shutdown may take." }),
   afterGrace: z
     .enum(["kill", "leave"])

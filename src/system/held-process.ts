@@ -58,6 +58,11 @@ export class HeldProcess implements Process {
     return readProcessIn(directoryOf(this.#fd), this.pid, this.#bootMs);
   }
 
+  /** Its real and its effective user, as of now. */
+  ownerIds(): readonly number[] | undefined {
+    return readStatusIn(directoryOf(this.#fd))?.ownerIds;
+  }
+
   isRunning(): boolean {
     return this.stat()?.isAlive === true;
   }

@@ -1,5 +1,6 @@
 import type { FileEntry } from "./files.ts";
 import { bootedAtMs, isUnseen, type Process, readProcess, readStatus, workingDirectoryOf } from "./proc.ts";
+import { whyNotOf } from "./users.ts";
 
 /**
  * What a pid file is worth. `running`: proved to name a running process of the service. `gone`: the process
@@ -21,6 +22,8 @@ export interface PidFileRules {
   readonly root: string;
   /** The expressions of the service, or of every service when the file may be of any. */
   readonly matches: readonly RegExp[];
+  /** Whom the process must belong to, as the service says. */
+  readonly user: string | number | undefined;
   readonly isOfAnyService: boolean;
   /** Processes that have this number in a pid namespace of their own. */
   readonly insideContainers: (pid: number) => readonly Process[];
@@ -56,7 +59,7 @@ export function parsePidFile(content: Buffer): number | undefined {
 export function identify(
   file: FileEntry,
   content: Buffer | undefined,
-  { root, matches, isOfAnyService, insideContainers }: PidFileRules,
+  { root, matches, user, isOfAnyService, insideContainers }: PidFileRules,
 ): PidFileFinding {
   const unsure = (reason: string, mayRun = false) => ({ file, state: "unsure", reason, mayRun }) as const;
   if (content === undefined)
@@ -91,6 +94,8 @@ export function identify(
     const other = `pid ${pid} is alive and its command line does not match`;
     return inside === undefined ? unsure(other, true) : notHere(other);
   }
+  const foreign = whyNotOf(user, status.ownerIds);
+  if (foreign !== undefined) return unsure(`pid ${pid} is not the service's: ${foreign}`, true);
   if (!mayName(file.ownerId, status.ownerIds)) {
     return unsure(
       `it belongs to user ${file.ownerId}, pid ${pid} to user ${status.ownerIds[0]}: not trusted`,

@@ -4,11 +4,12 @@ import type { Clock } from "./clock.ts";
 import type { Signal } from "./exact-signal.ts";
 import type { FileEntry, Files } from "./files.ts";
 import { identify, PID_FILE_READ_BYTES, type PidFileFinding } from "./pid-file.ts";
-import { isStillRunning, type Process, readProcess, workingDirectoryOf } from "./proc.ts";
+import { isStillRunning, type Process, readProcess, readStatus, workingDirectoryOf } from "./proc.ts";
 import { blindSpot, listInContainers, listKin, listProcesses, seesAllProcesses } from "./process-list.ts";
 import { ProcessTree } from "./process-tree.ts";
-import { type SignalEffect, Signals } from "./signals.ts";
+import { type Identity, type SignalEffect, Signals } from "./signals.ts";
 import { descendantsOf, isProgram, isSafeShutdown, topmostInside } from "./strays.ts";
+import { whyNotOf } from "./users.ts";
 import { waitUntilGone } from "./waiting.ts";
 
 export type { PidFileFinding } from "./pid-file.ts";
@@ -20,7 +21,7 @@ export type { SignalEffect } from "./signals.ts";
 export interface ServiceState {
   readonly service: Service;
   readonly pidFiles: readonly PidFileFinding[];
-  /** Processes that match and work inside the root, but that no pid file leads to. */
+  /** Processes that match and work inside the root, but that no pid file leads to; perhaps not of its user. */
   readonly strays: readonly Process[];
   /** Processes that match, but whose directory cannot be seen without root: perhaps strays. */
   readonly unclear: readonly Process[];
@@ -98,6 +99,7 @@ export class Processes {
     const finding = identify(file, files.read(file, PID_FILE_READ_BYTES), {
       root,
       matches: (service === undefined ? services : [service]).map(({ matches }) => matches),
+      user: service?.user,
       isOfAnyService: service === undefined,
       insideContainers: (pid) => {
         this.#inContainers ??= listInContainers();
@@ -116,6 +118,12 @@ export class Processes {
       return { file, state: "unsure", reason: `pid ${pid} is another safe-shutdown`, mayRun: false };
     if (this.#options.presumed.pids.has(pid)) return { file, state: "gone", reason: `pid ${pid} is stopped` };
     return finding;
+  }
+
+  /** Why a process is not the service's, however it looks: it belongs to another user. */
+  whyForeign({ pid }: Process, { user }: Service): string | undefined {
+    const status = readStatus(pid);
+    return status && whyNotOf(user, status.ownerIds);
   }
 
   /** Processes and all their descendants as of now, each once, parents first. */
@@ -138,19 +146,19 @@ export class Processes {
 
   /**
    * Sends a signal to exactly this process. Right before it, pid and start time are compared again, and the
-   * command line with `matches` if given. Already gone counts as done; EPERM means that it is alive.
+   * command line and the user with `identity` if given. Already gone counts as done; EPERM means that it is alive.
    */
-  signal(process: Process, signal: Signal, matches?: RegExp): SignalEffect {
-    return this.#signals.sendAll([process], signal, () => matches)[0] ?? { outcome: "done" };
+  signal(process: Process, signal: Signal, identity?: Identity): SignalEffect {
+    return this.#signals.sendAll([process], signal, () => identity)[0] ?? { outcome: "done" };
   }
 
   /** The same to many at once; the effects in their order. */
   signalAll(
     processes: readonly Process[],
     signal: Signal,
-    matchesOf: (process: Process) => RegExp | undefined = () => undefined,
+    identityOf: (process: Process) => Identity | undefined = () => undefined,
   ): SignalEffect[] {
-    return this.#signals.sendAll(processes, signal, matchesOf);
+    return this.#signals.sendAll(processes, signal, identityOf);
   }
 
   /** Stops, at once, whoever is in the process groups of a tree's session leaders. */

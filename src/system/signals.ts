@@ -3,11 +3,18 @@ import type { Mode } from "../report/report.ts";
 import { SENDER_NAMES, type Signal, sendThrough } from "./exact-signal.ts";
 import { HeldProcess, type NotHeld } from "./held-process.ts";
 import { type Process, readStatIn } from "./proc.ts";
+import { whyNotOf } from "./users.ts";
 
 /** What came of a signal. */
 export type SignalEffect =
   | { readonly outcome: "done" | "planned" }
   | { readonly outcome: "changed" | "failed"; readonly reason: string };
+
+/** What a process must be still, right before a signal: see `Service`. */
+export interface Identity {
+  readonly matches: RegExp;
+  readonly user?: string | number | undefined;
+}
 
 export interface SignalsOptions {
   readonly mode: Mode;
@@ -33,20 +40,20 @@ export class Signals {
   }
 
   /**
-   * Sends a signal to exactly these processes; the effects in their order. `matchesOf` names the expression that a
-   * command line must match still. Already gone counts as done; EPERM means that it is alive.
+   * Sends a signal to exactly these processes; the effects in their order. `identityOf` names what each must be still.
+   * Already gone counts as done; EPERM means that it is alive.
    */
   sendAll(
     processes: readonly Process[],
     signal: Signal,
-    matchesOf: (process: Process) => RegExp | undefined,
+    identityOf: (process: Process) => Identity | undefined,
   ): SignalEffect[] {
     const borrowed: HeldProcess[] = [];
     try {
       const judged = processes.map((process) => {
         const held = process instanceof HeldProcess ? process : HeldProcess.of(process);
         if (held instanceof HeldProcess && held !== process) borrowed.push(held);
-        return { held, effect: this.#effectWithout(process, held, matchesOf(process)) };
+        return { held, effect: this.#effectWithout(process, held, identityOf(process)) };
       });
       const targets = judged.flatMap(({ held, effect }) =>
         effect === undefined && held instanceof HeldProcess ? [held] : [],
@@ -81,16 +88,18 @@ export class Signals {
   #effectWithout(
     process: Process,
     held: HeldProcess | NotHeld,
-    matches: RegExp | undefined,
+    identity: Identity | undefined,
   ): SignalEffect | undefined {
     if (this.#options.own.has(process.pid))
       return { outcome: "failed", reason: "it is safe-shutdown or its parent" };
     if (held === "it has ended") return DONE;
     if (!(held instanceof HeldProcess))
       return { outcome: "changed", reason: `its pid belongs to ${ownerIn[held]} now` };
+    const foreign = whyNotOf(identity?.user, held.ownerIds());
     const now = held.look();
     if (now === undefined) return DONE;
-    if (matches !== undefined && !matches.test(now.commandLine))
+    if (foreign !== undefined) return { outcome: "failed", reason: foreign };
+    if (identity?.matches.test(now.commandLine) === false)
       return { outcome: "changed", reason: "its command line does not match any more" };
     return this.#options.mode === "plan" ? { outcome: "planned" } : undefined;
   }

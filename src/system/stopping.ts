@@ -39,7 +39,7 @@ export async function shutDownWarmly(
   const startedAtMs = clock.elapsed();
   const tree = processes.hold(process); // noted before: orphans cannot be traced back
   try {
-    const sent = processes.signal(tree.rootOf(process), "SIGTERM", service.matches);
+    const sent = processes.signal(tree.rootOf(process), "SIGTERM", service);
     const after = service.afterGrace === "kill" ? "SIGKILL" : "left alone";
     if (sent.outcome !== "done")
       return withoutWaiting(sent, `SIGTERM, up to ${grace} of grace, then ${after}`);
@@ -64,7 +64,7 @@ export async function kill(process: Process, service: Service, options: Stopping
   try {
     const isHeld = tree.rootOf(process) !== process;
     if (isHeld) return await killTree(tree, service, options);
-    const effect = options.processes.signal(process, "SIGKILL", service.matches);
+    const effect = options.processes.signal(process, "SIGKILL", service);
     return withoutWaiting(effect, "it was already gone");
   } finally {
     tree.release();
@@ -83,8 +83,8 @@ async function killTree(tree: ProcessTree, service: Service, options: StoppingOp
   if (first === undefined) return done("it ended by itself");
   if (signal.aborted) return failed(`was to be killed, and is still running (${pidsOf([first, ...others])})`);
   // of a tree only what was proved by its command line bears it: what it has started may bear any
-  const matches = service.matches.test(first.commandLine) ? service.matches : undefined;
-  const stopped = processes.signal(first, "SIGSTOP", matches);
+  const identity = service.matches.test(first.commandLine) ? service : undefined;
+  const stopped = processes.signal(first, "SIGSTOP", identity);
   if (stopped.outcome !== "done") return withoutWaiting(stopped, `SIGKILL to ${amountOf(1 + others.length)}`);
   processes.signalAll(others, "SIGSTOP");
 

@@ -102,7 +102,9 @@ async function presumeStopped({ processes }: World, force: boolean): Promise<Pre
   const states = await processes.survey();
   const findings = states.flatMap(({ pidFiles }) => pidFiles).filter(({ state }) => state !== "unsure");
   const running = findings.flatMap((finding) => (finding.state === "running" ? [finding.process] : []));
-  const strays = states.flatMap((state) => (force || state.service.strays === "stop" ? state.strays : []));
+  const strays = states
+    .filter(({ service }) => force || service.strays === "stop")
+    .flatMap((state) => state.strays.filter((stray) => !processes.whyForeign(stray, state.service)));
   return {
     pids: new Set(processes.treeOf(...running, ...strays).map(({ pid }) => pid)),
     paths: new Set(findings.map(({ file }) => file.path)),

@@ -52,6 +52,18 @@ test.each([
     says: "temp[0]: expected a mapping with one of files, directories and pidFiles, got an empty mapping",
   },
   {
+    line: "services: [{ name: w, pidFiles: a.pid, matches: worker, user: -1 }]",
+    says: "services[0].user: expected a number of at least 0, got -1",
+  },
+  {
+    line: "services: [{ name: w, pidFiles: a.pid, matches: worker, user: '-u root' }]",
+    says: 'services[0].user: expected the name of a user, or a uid, got "-u root"',
+  },
+  {
+    line: "services: [{ name: w, pidFiles: a.pid, matches: worker, user: [app] }]",
+    says: "services[0].user: expected the name of a user, or a uid, got a list",
+  },
+  {
     line: "temp: [x]",
     says: 'temp[0]: expected a mapping with one of files, directories and pidFiles, got "x"',
   },

@@ -76,6 +76,7 @@ export function serviceOf(name: string, changes: Partial<Service> = {}): Service
     name,
     pidFiles: [`pids/${name}.pid`],
     matches: new RegExp(`\\b${name}\\b`),
+    user: undefined,
     graceMs: 5_000,
     afterGrace: "kill",
     strays: "report",

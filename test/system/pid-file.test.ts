@@ -124,6 +124,7 @@ describe("a pid file and the process that has its number", () => {
       root: "/",
       matches: [matches],
       isOfAnyService: false,
+      user: undefined,
       insideContainers: () => [],
     });
   };
@@ -164,7 +165,7 @@ describe("a pid file and the process that has its number", () => {
     const file = { ...fileWrittenAt(Date.now()), kind: "file" } as const;
     expect(
       identify(file, Buffer.from(`${pid}`), {
-        ...{ root: "/", matches: [], isOfAnyService: true },
+        ...{ root: "/", matches: [], isOfAnyService: true, user: undefined },
         insideContainers: () => [],
       }),
     ).toMatchObject({

@@ -129,7 +129,9 @@ describe("a signal", () => {
     const { processes } = handsOn(temporaryDirectory());
     const { child, pid } = await spawnIdle({ words: ["worker"] });
 
-    expect(processes.signal(evidence({ pid }), "SIGTERM", /worker/)).toEqual({ outcome: "done" });
+    expect(processes.signal(evidence({ pid }), "SIGTERM", { matches: /worker/ })).toEqual({
+      outcome: "done",
+    });
 
     await ended(child);
     expect(child.signalCode).toBe("SIGTERM");
@@ -142,7 +144,7 @@ describe("a signal", () => {
       const { child, pid } = await spawnIdle({ words: ["worker"] });
       const process = evidence({ pid });
       for (const startTicks of [process.startTicks - 1, process.startTicks + 1]) {
-        expect(processes.signal({ ...process, startTicks }, signal, /worker/)).toEqual({
+        expect(processes.signal({ ...process, startTicks }, signal, { matches: /worker/ })).toEqual({
           outcome: "changed",
           reason: "its pid belongs to another process now",
         });
@@ -165,7 +167,7 @@ describe("a signal", () => {
     const { processes } = handsOn(root);
 
     expect(evidence({ pid }).startTicks).toBe(process.startTicks); // only the command line tells
-    expect(processes.signal(process, "SIGTERM", /worker/)).toEqual({
+    expect(processes.signal(process, "SIGTERM", { matches: /worker/ })).toEqual({
       outcome: "changed",
       reason: "its command line does not match any more",
     });
@@ -198,7 +200,9 @@ describe("a signal", () => {
     const { processes } = handsOn(temporaryDirectory(), { mode: "plan" });
     const { child, pid } = await spawnIdle({ words: ["worker"] });
     for (const signal of ["SIGTERM", "SIGKILL"] as const) {
-      expect(processes.signal(evidence({ pid }), signal, /worker/)).toEqual({ outcome: "planned" });
+      expect(processes.signal(evidence({ pid }), signal, { matches: /worker/ })).toEqual({
+        outcome: "planned",
+      });
     }
     await proveAlive(child);
   });
@@ -210,7 +214,7 @@ describe("a signal", () => {
       const answer = asPlainUser(
         `const { processes } = handsOn("/usr");
          const evidence = readProcess(facts.pid);
-         answer([processes.signal(evidence, "SIGTERM", /worker/),
+         answer([processes.signal(evidence, "SIGTERM", { matches: /worker/ }),
            (await processes.waitUntilGone([evidence], 0, () => {})).map(({ pid }) => pid)]);`,
         { pid },
       );

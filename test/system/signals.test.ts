@@ -50,7 +50,7 @@ test("each of several is judged by itself, and the effects are in their order", 
   const effects = signals({ own: new Set([other.pid]) }).sendAll(
     [other.process, main.process, child.process],
     "SIGKILL",
-    (one) => (one === main.process ? /flower/ : undefined),
+    (one) => (one === main.process ? { matches: /flower/ } : undefined),
   );
   expect(effects).toEqual([
     { outcome: "failed", reason: "it is safe-shutdown or its parent" },

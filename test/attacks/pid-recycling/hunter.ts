@@ -58,7 +58,7 @@ async function hunt(pid: number): Promise<void> {
 /** As a shutdown does it: SIGTERM to who bears the command line, then SIGKILL to what is held of its tree. */
 function signal(process: Process, tree: ProcessTree, n: number): void {
   if (how === "naive") signalNaively(process, n);
-  else if (n === 0) signals.sendAll([process], "SIGTERM", () => /celery worker/);
+  else if (n === 0) signals.sendAll([process], "SIGTERM", () => ({ matches: /celery worker/ }));
   else {
     if (n % 5 === 4) tree.grow();
     signals.sendAll(
