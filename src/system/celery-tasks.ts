@@ -1,7 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { z } from "zod";
+import { hostname } from "node:os";
 import { databaseOf, parseRedisUrl } from "../config/redis-url.ts";
+import { isNodeOf } from "./celery-node.ts";
+import { parseReply, type RunningTasks } from "./celery-reply.ts";
 import type { Clock } from "./clock.ts";
+import type { Process } from "./proc.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { connectRedis } from "./redis-connection.ts";
 
@@ -11,13 +14,6 @@ import { connectRedis } from "./redis-connection.ts";
  * commands are sent, and what was made for the answer is taken away again.
  */
 
-/** The tasks a worker is executing. */
-export interface RunningTasks {
-  readonly running: number;
-  /** Of these: not acknowledged yet, so Celery delivers them again. */
-  readonly unacknowledged: number;
-}
-
 const NAMESPACE = "celery.pidbox";
 const REPLIES = `reply.${NAMESPACE}`;
 const BINDING = `_kombu.binding.${REPLIES}`;
@@ -26,9 +22,8 @@ const SEPARATOR = "\x06\x16";
 /** A worker answers within milliseconds; one that does not is stuck, or shutting down already. */
 const PATIENCE_MS = 1_000;
 
-const replySchema = z.object({ body: z.string(), headers: z.object({ ticket: z.string() }) });
-const statsSchema = z.record(z.string(), z.object({ pid: z.int() }));
-const activeSchema = z.record(z.string(), z.array(z.object({ acknowledged: z.boolean().nullish() })));
+/** The main process of a worker. */
+type Worker = Pick<Process, "pid" | "commandLine">;
 
 export class CeleryTasks {
   readonly #url: string;
@@ -43,15 +38,15 @@ export class CeleryTasks {
   }
 
   /**
-   * What the worker with this main pid is executing; `undefined` when it does not answer within a second, when
+   * What the worker with this main process is executing; `undefined` when it does not answer within a second, when
    * Redis cannot be reached, when it may not be asked, and on a Cluster, where Kombu has no broker.
    */
-  async runningIn(pid: number): Promise<RunningTasks | undefined> {
+  async runningIn(worker: Worker): Promise<RunningTasks | undefined> {
     if (!this.#mayAsk || parseRedisUrl(this.#url).kind === "cluster") return undefined;
     try {
       const redis = await connectRedis(this.#url);
       try {
-        return await this.#ask(redis, pid);
+        return await this.#ask(redis, worker);
       } finally {
         redis.disconnect();
       }
@@ -74,7 +69,7 @@ export class CeleryTasks {
     }
   }
 
-  async #ask(redis: RedisClient, pid: number): Promise<RunningTasks | undefined> {
+  async #ask(redis: RedisClient, worker: Worker): Promise<RunningTasks | undefined> {
     const address = randomUUID();
     const queue = `${address}.${REPLIES}`;
     const member = [address, "", queue].join(SEPARATOR);
@@ -83,38 +78,27 @@ export class CeleryTasks {
       const topic = `/${databaseOf(this.#url)}.${NAMESPACE}`;
       await redis.publish(topic, request("stats", address));
       const listeners = await redis.publish(topic, request("active", address));
-      return listeners === 0 ? undefined : await this.#collect(redis, queue, pid);
+      return listeners === 0 ? undefined : await this.#collect(redis, queue, worker);
     } finally {
       await redis.multi().srem(BINDING, member).del(queue).exec();
     }
   }
 
-  /** Answers come from every worker, in any order; the one that matters is known by its pid. */
-  async #collect(redis: RedisClient, queue: string, pid: number): Promise<RunningTasks | undefined> {
+  /** Answers come from every worker of the broker, in any order, also from other hosts. */
+  async #collect(redis: RedisClient, queue: string, worker: Worker): Promise<RunningTasks | undefined> {
     const deadlineMs = this.#clock.elapsed() + PATIENCE_MS;
     let node: string | undefined;
     const active = new Map<string, RunningTasks>();
     while (this.#clock.elapsed() < deadlineMs) {
-      const [, text] = (await redis.brpop(queue, 0.1)) ?? [];
-      if (text !== undefined) note(text);
+      const [, text = ""] = (await redis.brpop(queue, 0.1)) ?? [];
+      for (const answer of parseReply(text)) {
+        if (answer.to === "active") active.set(answer.node, answer.tasks);
+        else if (answer.pid === worker.pid && isNodeOf(answer.node, worker, hostname())) node = answer.node;
+      }
       const tasks = node === undefined ? undefined : active.get(node);
       if (tasks !== undefined) return tasks;
     }
     return undefined;
-
-    function note(text: string): void {
-      const { body, headers } = replySchema.parse(JSON.parse(text));
-      const value: unknown = JSON.parse(Buffer.from(body, "base64").toString("utf8"));
-      if (headers.ticket === "stats") {
-        for (const [name, stats] of Object.entries(statsSchema.parse(value)))
-          if (stats.pid === pid) node = name;
-        return;
-      }
-      for (const [name, tasks] of Object.entries(activeSchema.parse(value))) {
-        const unacknowledged = tasks.filter(({ acknowledged }) => acknowledged !== true).length;
-        active.set(name, { running: tasks.length, unacknowledged });
-      }
-    }
   }
 }
 

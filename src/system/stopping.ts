@@ -78,7 +78,7 @@ export async function kill(process: Process, service: Service, options: Stopping
 async function killTree(tree: ProcessTree, service: Service, options: StoppingOptions): Promise<Outcome> {
   const { processes, celery, clock, signal, onWait } = options;
   const worker = tree.running().find(isCeleryWorker);
-  const tasks = worker === undefined ? undefined : await celery.runningIn(worker.pid);
+  const tasks = worker === undefined ? undefined : await celery.runningIn(worker);
   const [first, ...others] = tree.running();
   if (first === undefined) return done("it ended by itself");
   if (signal.aborted) return failed(`was to be killed, and is still running (${pidsOf([first, ...others])})`);

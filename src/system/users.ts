@@ -22,7 +22,7 @@ export function whyNotOf(
 }
 
 /** The uid of a user; `undefined`: nobody here is called so, or it cannot be told. */
-export function userIdOf(user: string | number): number | undefined {
+function userIdOf(user: string | number): number | undefined {
   if (typeof user === "number") return user;
   try {
     const answer = execFileSync(ID, ["-u", user], {
