@@ -14,7 +14,7 @@ import { openRedis } from "../../src/system/redis-connection.ts";
 const [root = "", first = "0", count = "0"] = process.argv.slice(2);
 
 const { config } = await loadConfig({ root, host: "bench", env: {} });
-const redis = openRedis(config.queue.url, (error) => console.error(error.message));
+const redis = await openRedis(config.queue.url, (error) => console.error(error.message));
 const queues = new Queues(redis, config.app, (error) => console.error(error.message));
 const log = { info: () => {}, warn: () => {} };
 const idle = {

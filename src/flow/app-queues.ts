@@ -1,4 +1,4 @@
-import { Queue } from "bullmq";
+import type { Queue } from "bullmq";
 import type { QueueHands, QueueStep } from "../../jobs/job.ts";
 import type { Config, QueueRule } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
@@ -35,7 +35,7 @@ export class AppQueues implements QueueHands {
 
   async *prune(rule: QueueRule): AsyncGenerator<QueueStep> {
     const redis = await connectRedis(rule.url, { db: rule.db, commandTimeout: 10_000 });
-    const queue = open(rule, redis);
+    const queue = await open(rule, redis);
     try {
       if ((await queue.getMeta()).version === undefined && (await isEmpty(queue))) {
         yield { removed: 0, kept: 0, isMissing: true };
@@ -99,7 +99,8 @@ export class AppQueues implements QueueHands {
 }
 
 /** Leaves the application's own settings of the queue as they are. */
-function open({ queue: name, prefix }: QueueRule, redis: RedisClient): Queue {
+async function open({ queue: name, prefix }: QueueRule, redis: RedisClient): Promise<Queue> {
+  const { Queue } = await import("bullmq"); // loaded only where it is needed
   const queue = new Queue(name, { connection: redis, prefix, skipVersionCheck: true, skipMetasUpdate: true });
   queue.on("error", () => undefined); // what went wrong shows in the next call
   return queue;

@@ -15,7 +15,7 @@ import { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
 import type { Run } from "./run.ts";
 import { runJob } from "./run-job.ts";
-import { type ScheduleState, scheduleStates } from "./schedule.ts";
+import type { ScheduleState } from "./schedule.ts";
 import { Starter, type StartOptions } from "./starting.ts";
 import type { MaintenanceWorker } from "./worker.ts";
 
@@ -116,6 +116,7 @@ export class Application {
   /** The schedule; without Redis, only what is to come. */
   async schedule(): Promise<ScheduleState[]> {
     const client = await this.#connection.clientUnlessAway();
+    const { scheduleStates } = await import("./schedule.ts"); // node-cron is loaded only where it is needed
     return scheduleStates(this.config, client?.queues);
   }
 

@@ -2,7 +2,7 @@ import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Catalog } from "./catalog.ts";
-import { QueueClient } from "./client.ts";
+import type { QueueClient } from "./client.ts";
 
 /** The connection to the queue: made when it is first needed, and anew when it was lost. */
 export class QueueConnection {
@@ -22,8 +22,14 @@ export class QueueConnection {
     const known = this.#client;
     if (known !== undefined && !(await isConnected(known)) && this.#client === known)
       this.#client = undefined;
-    this.#client ??= QueueClient.connect(this.#config, this.#catalog, this.#clock);
+    this.#client ??= this.#connect();
     return this.#client;
+  }
+
+  /** BullMQ takes longer to load than all the rest: a run in this process does without. */
+  async #connect(): Promise<QueueClient> {
+    const { QueueClient } = await import("./client.ts");
+    return QueueClient.connect(this.#config, this.#catalog, this.#clock);
   }
 
   /** `undefined` when Redis cannot be reached. */

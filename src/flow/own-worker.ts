@@ -10,7 +10,7 @@ import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
 import type { WorkerInfo } from "./hosts.ts";
 import { Trouble } from "./trouble.ts";
-import { MaintenanceWorker } from "./worker.ts";
+import type { MaintenanceWorker } from "./worker.ts";
 
 export interface OwnWorkerOptions {
   readonly config: Config;
@@ -99,6 +99,7 @@ export class OwnWorker {
     const info = { host, pid: process.pid, id, version, fingerprint, root, machine, since, isCommand };
     const onError = (error: Error) => this.#trouble.note(error);
     await this.#refuseNamesakes(isCommand);
+    const { MaintenanceWorker } = await import("./worker.ts");
     const worker = await MaintenanceWorker.start({ config, catalog, clock, log, info, onError });
     void worker.gaveUp.then((lastWord) => {
       this.#lastWord = lastWord;

@@ -1,5 +1,4 @@
 import { FlowProducer, type JobsOptions, Queue, type QueueOptions } from "bullmq";
-import type { Config } from "../config/config.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 
 /*
@@ -49,14 +48,6 @@ export const WORKER_TIMING = {
   // how long a command that Redis was lost under waits before it is tried again
   runRetryDelay: 1_000,
 } as const;
-
-/** A request that nobody took up for this long is refused: the world it was meant for is gone. */
-export const REQUEST_VALID_MS = 10 * 60_000;
-
-/** After this, nothing of a run is begun any more: its three stages have had their time. */
-export function lifetimeOf({ stageDeadlineMs }: Pick<Config, "stageDeadlineMs">): number {
-  return REQUEST_VALID_MS + 3 * stageDeadlineMs;
-}
 
 /** The queues of an app, over one connection that the caller owns. */
 export class Queues {

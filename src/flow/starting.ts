@@ -12,9 +12,9 @@ import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
 import { InlineRun } from "./inline-run.ts";
 import { type Intent, intentSchema, newRunId } from "./intent.ts";
+import { lifetimeOf } from "./lifetime.ts";
 import type { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
-import { lifetimeOf } from "./queues.ts";
 import type { Run } from "./run.ts";
 
 export interface StartOptions {

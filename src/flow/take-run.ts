@@ -8,9 +8,9 @@ import { idOf } from "./children.ts";
 import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
 import { knownHosts } from "./hosts.ts";
 import { type Intent, objectionTo, type Request, RUN_ID, requestSchema } from "./intent.ts";
+import { REQUEST_VALID_MS } from "./lifetime.ts";
 import { runParent } from "./parent.ts";
 import { type Post, parseOrRefuse, refuse } from "./post.ts";
-import { REQUEST_VALID_MS } from "./queues.ts";
 import { refusalIn } from "./refusals.ts";
 import { takeTask } from "./take-task.ts";
 

@@ -7,8 +7,8 @@ import { isCancelled, watchCancel } from "./cancel.ts";
 import { idOf } from "./children.ts";
 import { givenUpOf, reasonGivenUp } from "./given-up.ts";
 import { type Task, taskSchema } from "./intent.ts";
+import { lifetimeOf } from "./lifetime.ts";
 import { type Post, parseOrRefuse, refuse } from "./post.ts";
-import { lifetimeOf } from "./queues.ts";
 import { runJob } from "./run-job.ts";
 
 const PROGRESS_MS = 250;

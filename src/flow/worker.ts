@@ -87,7 +87,7 @@ export class MaintenanceWorker {
   /** Starts working. Resolves when the worker is known to be alive and listens. */
   static async start(options: MaintenanceWorkerOptions): Promise<MaintenanceWorker> {
     const { config, clock, info, onError } = options;
-    const redis = openRedis(config.queue.url, onError);
+    const redis = await openRedis(config.queue.url, onError);
     const queues = new Queues(redis, config.app, onError);
     try {
       await queues.open(queueOf(config.host)).close(); // bounds its stream

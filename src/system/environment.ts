@@ -3,8 +3,8 @@ import type { Config } from "../config/config.ts";
 import { messageOf, type Problem } from "../errors.ts";
 import { canSendExactly, SENDER_NAMES } from "./exact-signal.ts";
 import { seesAllProcesses } from "./process-list.ts";
-import { serversOf } from "./redis-client.ts";
 import { addressOf, connectRedis } from "./redis-connection.ts";
+import { serversOf } from "./redis-server.ts";
 
 /** What is odd about this machine and its Redis: nothing forbids to run, but an operator should know. */
 export async function environmentWarnings(

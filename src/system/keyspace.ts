@@ -9,9 +9,9 @@ import { inParallel } from "./in-parallel.ts";
 import { KeyRoom } from "./key-room.ts";
 import { type PrunePage, pass } from "./prune-pass.ts";
 import type { Quota } from "./quota.ts";
-import { type RedisClient, serversOf } from "./redis-client.ts";
+import type { RedisClient } from "./redis-client.ts";
 import { addressOf, connectRedis, isConnectionLoss } from "./redis-connection.ts";
-import { answerOf, isFailover, lossOf, type ServerState, stateOfServer } from "./redis-server.ts";
+import { answerOf, isFailover, lossOf, type ServerState, serversOf, stateOfServer } from "./redis-server.ts";
 import { steadily } from "./steadily.ts";
 import { topologyOf } from "./topology.ts";
 

@@ -67,11 +67,6 @@ function clusterOptions(redisOptions: RedisOptions) {
 
 const sameName: NonNullable<ClusterOptions["dnsLookup"]> = (name, answer) => answer(null, name);
 
-/** The connections to all servers that hold keys of their own: each master of a Cluster, else the one server. */
-export function serversOf(redis: RedisClient): readonly Redis[] {
-  return redis instanceof Cluster ? redis.nodes("master") : [redis];
-}
-
 function startupNode({ host, port }: RedisNode): { host: string; port: number } {
   return { host, port };
 }

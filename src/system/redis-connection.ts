@@ -2,7 +2,7 @@ import type { RedisOptions } from "ioredis";
 import { parseRedisUrl, type RedisAddress } from "../config/redis-url.ts";
 import { messageOf, SafeShutdownError } from "../errors.ts";
 import { watchLateness } from "./clock.ts";
-import { makeClient, type RedisClient } from "./redis-client.ts";
+import type { RedisClient } from "./redis-client.ts";
 import { withRemedy } from "./redis-remedies.ts";
 
 /** How long a server may take to be connected, and to answer. */
@@ -59,8 +59,8 @@ async function tryToConnect(
   url: string,
   options: RedisOptions,
 ): Promise<{ redis: RedisClient; why: string | undefined; wasStarved: boolean }> {
+  const redis = await makeOrThrow(url, { ...NOW_OR_NEVER, ...options });
   const deadlineMs = performance.now() + DEADLINE_MS;
-  const redis = makeOrThrow(url, { ...NOW_OR_NEVER, ...options });
   const latenessMs = watchLateness();
   const reason = await connectBy(deadlineMs, redis);
   const wasStarved = latenessMs() > STARVED_MS && reason !== undefined && SILENCE.test(reason);
@@ -82,17 +82,19 @@ const NOW_OR_NEVER: RedisOptions = {
  * A connection that is made again whenever it is lost, for ever; what goes wrong meanwhile goes to `onError`.
  * Throws `redis-unreachable` only where it cannot even be tried, such as without the CA's file.
  */
-export function openRedis(url: string, onError: (error: Error) => void): RedisClient {
+export async function openRedis(url: string, onError: (error: Error) => void): Promise<RedisClient> {
   const address = parseRedisUrl(url);
-  const redis = makeOrThrow(url, { maxRetriesPerRequest: null });
+  const redis = await makeOrThrow(url, { maxRetriesPerRequest: null });
   redis.on("error", (error: Error) => {
     onError(new Error(withoutSecrets(messageOf(error), address), { cause: error }));
   });
   return redis;
 }
 
-function makeOrThrow(url: string, options: RedisOptions): RedisClient {
+/** ioredis is loaded only where it is needed: a run that leaves Redis alone does without. */
+async function makeOrThrow(url: string, options: RedisOptions): Promise<RedisClient> {
   try {
+    const { makeClient } = await import("./redis-client.ts");
     return makeClient(parseRedisUrl(url), options);
   } catch (error) {
     throw unreachable(url, messageOf(error));
@@ -135,6 +137,7 @@ async function reasonOfNode(url: string, reason: string, deadlineMs: number): Pr
   if (node === undefined) return undefined;
   const credentials = address.kind === "sentinel" ? address.sentinelCredentials : address.credentials;
   const { tls } = address;
+  const { makeClient } = await import("./redis-client.ts");
   return connectBy(deadlineMs, makeClient({ kind: "single", node, db: 0, credentials, tls }, NOW_OR_NEVER));
 }
 

@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import { messageOf, SafeShutdownError } from "../errors.ts";
+import type { RedisClient } from "./redis-client.ts";
 import { isConnectionLoss } from "./redis-connection.ts";
 
 /** What a server says of itself. */
@@ -12,6 +13,11 @@ export interface ServerState {
   readonly isClusterNode: boolean;
   /** Idle times are none under an LFU policy, nor after it: and a policy may have been changed since the start. */
   readonly hasTrueIdleTimes: boolean;
+}
+
+/** The connections to all servers that hold keys of their own: each master of a Cluster, else the one server. */
+export function serversOf(redis: RedisClient): readonly Redis[] {
+  return "nodes" in redis ? redis.nodes("master") : [redis];
 }
 
 export async function stateOfServer(server: Redis): Promise<ServerState> {
