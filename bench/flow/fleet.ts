@@ -7,7 +7,9 @@ import { loadConfig } from "../../src/config/load.ts";
 import { builtIn } from "../../src/flow/catalog.ts";
 import { beat, HEARTBEAT_MS } from "../../src/flow/hosts.ts";
 import { Queues, queueOf, WORKER_TIMING } from "../../src/flow/queues.ts";
+import { Recent } from "../../src/flow/recent.ts";
 import { takeTask } from "../../src/flow/take-task.ts";
+import type { JobReporter, JobResult } from "../../src/report/job-reporter.ts";
 import { systemClock as clock, every } from "../../src/system/clock.ts";
 import { openRedis } from "../../src/system/redis-connection.ts";
 
@@ -30,8 +32,8 @@ for (let n = 0; n < Number(count); n++) {
     queues,
     clock,
     log,
-    results: new Map(),
-    unfinished: new Map(),
+    results: new Recent<JobResult>(),
+    unfinished: new Recent<JobReporter>(),
   };
   const info = {
     ...{ host, pid: process.pid, id: "bench", version: "0.0.0", fingerprint: config.fingerprint, root },

@@ -7,7 +7,6 @@ import type { Run } from "../flow/run.ts";
 import { exitCodeOfRun } from "../report/exit-code.ts";
 import { renderReport } from "../report/text.ts";
 import { printable } from "../report/words.ts";
-import { addressOf } from "../system/redis-connection.ts";
 import { interruptible } from "./interrupt.ts";
 import type { Invocation } from "./invocation.ts";
 import { withApplication } from "./open.ts";
@@ -52,10 +51,8 @@ function detached(run: Run, terminal: Terminal): number {
 
 async function follow(run: Run, application: Application, terminal: Terminal): Promise<number> {
   const { verbose } = terminal.options;
-  if (run.engine === "inline" && terminal.options.inline !== true) {
-    terminal.tell(
-      `Redis for the queue cannot be used (${addressOf(application.config.queue.url)}): running in this process.`,
-    );
+  if (run.because !== undefined) {
+    terminal.tell(`Running in this process, without the queue: ${printable(run.because)}`);
   }
   if (run.attached) terminal.tell(`${run.id} is going on already: following it.`);
   const progress = showProgress(terminal);

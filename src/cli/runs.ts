@@ -33,7 +33,7 @@ async function showRun(
       return 0;
     case "running":
       terminal.printJson({ version: 1, run: id, state: "running", stages: run.view?.stages ?? [] });
-      terminal.print(`${id} is going on; the same command again follows it`);
+      terminal.print(`${id} is going on; the command that started it, given again, follows it`);
       return 0;
     case "unknown":
       throw new SafeShutdownError("usage", `no run ${JSON.stringify(id)} is known; see safe-shutdown runs`);

@@ -10,7 +10,7 @@ import { applicationOptions } from "./open.ts";
 
 /**
  * `worker`: works until SIGTERM, SIGINT or SIGHUP, then takes no new job, lets the current ones finish for the grace
- * period, and ends. A second signal ends it at once. Exit codes tell a supervisor what to do: 0 ended as asked, 75
+ * period, and ends. A second SIGTERM or SIGINT ends it at once; a SIGHUP does not, which systemd may send along. Exit codes tell a supervisor what to do: 0 ended as asked, 75
  * (Redis is away, or has refused for long) is worth a restart, 2, 4 and 78 are not.
  */
 export async function work({ options, terminal }: Invocation): Promise<number> {

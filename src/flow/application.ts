@@ -80,44 +80,49 @@ export class Application {
 
   /** Asks a run, also another process's, to stop after its current items. */
   async cancel(run: string): Promise<void> {
-    await (await this.client()).cancel(run);
+    await this.#connection.ask((client) => client.cancel(run));
   }
 
   /** The newest finished runs, newest first. */
   async runs(count = 20): Promise<RunSummary[]> {
-    return (await this.client()).runs(count);
+    return this.#connection.ask((client) => client.runs(count));
   }
 
   /** The runs that have not ended, newest first. */
   async going(): Promise<GoingRun[]> {
-    return (await this.client()).going();
+    return this.#connection.ask((client) => client.going());
   }
 
   /** The report of a finished run, or `undefined`. */
   async report(run: string): Promise<RunReport | undefined> {
-    return (await this.client()).report(run);
+    return this.#connection.ask((client) => client.report(run));
   }
 
   /** Where a run stands: going on, finished, or ended without a report. */
   async stateOf(run: string): Promise<RunState> {
-    return (await this.client()).stateOf(run);
+    return this.#connection.ask((client) => client.stateOf(run));
   }
 
   /** The live workers of all hosts. */
   async workers(): Promise<WorkerInfo[]> {
-    return (await this.client()).workers();
+    return this.#connection.ask((client) => client.workers());
   }
 
   /** The hosts that run a maintenance worker, or did until it died. */
   async hosts(): Promise<KnownHost[]> {
-    return (await this.client()).hosts();
+    return this.#connection.ask((client) => client.hosts());
   }
 
   /** The schedule; without Redis, only what is to come. */
   async schedule(): Promise<ScheduleState[]> {
-    const client = await this.#connection.clientUnlessAway();
     const { scheduleStates } = await import("./schedule.ts"); // node-cron is loaded only where it is needed
-    return scheduleStates(this.config, client?.queues);
+    try {
+      return await this.#connection.ask(({ queues }) => scheduleStates(this.config, queues));
+    } catch (error) {
+      if (error instanceof SafeShutdownError && error.code === "redis-unreachable")
+        return scheduleStates(this.config, undefined);
+      throw error;
+    }
   }
 
   /** What is running and what is left on this host. Changes nothing, needs no queue. */

@@ -15,12 +15,22 @@ const PAGE = 200;
  * a failed child back among those the parent waits for, and it would wait for ever.
  */
 export async function unknownTo(parent: Job, stage: readonly PlannedTask[]): Promise<PlannedTask[]> {
-  const known = new Set(await waitedForBy(parent)); // read first: whoever ends meanwhile is found below
+  const ids = new Set(await waitedForBy(parent)); // read first: whoever ends meanwhile is found below
   for (const id of (await parent.getDependencies({ failed: { count: 100_000 } })).failed ?? [])
-    known.add(idOfKey(id));
-  for await (const [id] of pagesOf(parent, "processed")) known.add(id);
-  for await (const [id] of pagesOf(parent, "ignored")) known.add(id);
-  return stage.filter(({ id, skip }) => skip === undefined && !known.has(id));
+    ids.add(idOfKey(id));
+  for await (const [id] of pagesOf(parent, "processed")) ids.add(id);
+  for await (const [id] of pagesOf(parent, "ignored")) ids.add(id);
+  const known = new Set([...ids].map((id) => placeOf(parent, id)));
+  return stage.filter(({ id, skip }) => skip === undefined && !known.has(placeOf(parent, id)));
+}
+
+/**
+ * Which job on which host a child is. Its id says the stage too, which is not the same for a worker with other jobs of
+ * its own: one that takes a run over must find what was done already.
+ */
+function placeOf(parent: Job, id: string): string {
+  const name = id.slice(idOf(parent).length + 1);
+  return name.slice(name.indexOf(".") + 1);
 }
 
 /** Adds children for tasks that the parent has none for, except on hosts that were given up. */
@@ -57,7 +67,10 @@ function isOnceWithoutHosts(host: string | undefined, { givenUp, hosts }: Collec
   return host === undefined && hosts.every((one) => reasonGivenUp(givenUp, one) !== undefined);
 }
 
-/** One result per expected task: what came back, or why nothing did. The more there are, the fewer items each keeps. */
+/**
+ * One result per expected task: what came back, or why nothing did; and those of jobs that only the worker knew which
+ * began the run. The more there are, the fewer items each keeps.
+ */
 export async function collectResults(
   parent: Job,
   tasks: readonly PlannedTask[],
@@ -66,16 +79,20 @@ export async function collectResults(
   const results = new Map<string, JobResult>();
   for await (const [id, value] of pagesOf(parent, "processed")) {
     const result = parseJobResult(value);
-    if (result !== undefined) results.set(id, withItems(result, tasks.length));
+    if (result !== undefined) results.set(placeOf(parent, id), withItems(result, tasks.length));
   }
   const failures = new Map<string, string>();
-  for await (const [id, why] of pagesOf(parent, "ignored")) failures.set(id, String(why));
-  return tasks.map(({ id, task, skip }) => {
+  for await (const [id, why] of pagesOf(parent, "ignored")) failures.set(placeOf(parent, id), String(why));
+  const expected = tasks.map(({ id, task, skip }) => {
+    const place = placeOf(parent, id);
     const without = withoutRunning.bind(undefined, task.job, task.host ?? facts.host);
-    const failure = failures.get(id);
+    const failure = failures.get(place);
     const givenUp = reasonGivenUp(facts.givenUp, task.host);
+    const result = results.get(place);
+    results.delete(place);
+    failures.delete(place);
     return (
-      results.get(id) ??
+      result ??
       (failure !== undefined
         ? without("failed", failure)
         : skip !== undefined
@@ -89,6 +106,11 @@ export async function collectResults(
                 : without("missing", "it did not come back"))
     );
   });
+  const failed = [...failures].map(([place, why]) => {
+    const [job = "", host = facts.host] = place.split(/\.(.*)/s);
+    return withoutRunning(job, host, "failed", why);
+  });
+  return [...expected, ...results.values(), ...failed];
 }
 
 /** The ids of the children that the parent still waits for. */

@@ -9,7 +9,7 @@ import { connectRedis } from "../system/redis-connection.ts";
 import { isCancelled, requestCancel } from "./cancel.ts";
 import type { Catalog } from "./catalog.ts";
 import { type GoingRun, goingRuns } from "./going-on.ts";
-import { listRuns, loadReport, type RunSummary } from "./history.ts";
+import { listRuns, loadReport, type RunSummary, saveReport } from "./history.ts";
 import { fleet, type KnownHost, liveWorkers, type WorkerInfo } from "./hosts.ts";
 import { type Intent, kindOf, newRunId, type Request, requestSchema, stagesOf } from "./intent.ts";
 import { PARENT_OPTIONS, Queues, queueOf } from "./queues.ts";
@@ -106,6 +106,11 @@ export class QueueClient {
 
   report(run: string): Promise<RunReport | undefined> {
     return loadReport(this.#queues, run);
+  }
+
+  /** Keeps the report of a run that was finished without the queue. */
+  async keep(report: RunReport): Promise<void> {
+    await saveReport(this.#queues, report);
   }
 
   runs(count: number): Promise<RunSummary[]> {

@@ -1,6 +1,8 @@
 import type { Config } from "../config/config.ts";
-import { SafeShutdownError } from "../errors.ts";
+import { redactText } from "../config/redact.ts";
+import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { Clock } from "../system/clock.ts";
+import { isConnectionLoss } from "../system/redis-connection.ts";
 import type { Catalog } from "./catalog.ts";
 import type { QueueClient } from "./client.ts";
 
@@ -32,15 +34,27 @@ export class QueueConnection {
     return QueueClient.connect(this.#config, this.#catalog, this.#clock);
   }
 
-  /** `undefined` when Redis cannot be reached. */
-  async clientUnlessAway(): Promise<QueueClient | undefined> {
+  /** One that has just answered, or why Redis cannot be reached. */
+  async clientOrReason(): Promise<QueueClient | string> {
     try {
       const client = await this.client();
       return (await client.answers()) ? client : await this.client();
     } catch (error) {
       this.#client = undefined;
-      if (error instanceof SafeShutdownError && error.code === "redis-unreachable") return undefined;
+      if (error instanceof SafeShutdownError && error.code === "redis-unreachable") return error.message;
       throw error;
+    }
+  }
+
+  /** Asks something. Throws `redis-unreachable`, also when Redis is lost in the middle of it. */
+  async ask<T>(question: (client: QueueClient) => Promise<T>): Promise<T> {
+    const client = await this.client();
+    try {
+      return await question(client);
+    } catch (error) {
+      if (error instanceof SafeShutdownError || !isConnectionLoss(error)) throw error;
+      const message = `Redis was lost while it was asked: ${redactText(messageOf(error))}`;
+      throw new SafeShutdownError("redis-unreachable", message, { cause: error });
     }
   }
 

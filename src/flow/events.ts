@@ -22,17 +22,20 @@ export type RunEvent =
 
 /**
  * Follows a run, from where it is, as events; the last one is its report. What happens between two looks is told
- * in one go. Throws what `run.report()` throws. Leaving the loop early leaves the run alone.
+ * in one go. Throws what `run.report()` throws. Leaving the loop early ends the following, and leaves the run alone.
  */
 export async function* follow(
   run: Run,
   options: Omit<FollowOptions, "onView"> = {},
 ): AsyncGenerator<RunEvent, void> {
   const waiting: RunView[] = [];
+  const left = new AbortController();
+  const signals = options.signal === undefined ? [left.signal] : [left.signal, options.signal];
   let wake = () => {};
   let ended = false;
   const report = run.report({
     ...options,
+    signal: AbortSignal.any(signals),
     onView: (view) => {
       waiting.push(view);
       wake();
@@ -44,20 +47,24 @@ export async function* follow(
   };
   report.then(end, end);
 
-  let last: RunView | undefined;
-  while (!ended || waiting.length > 0) {
-    for (const view of waiting.splice(0)) {
-      yield* eventsBetween(last, view);
-      last = view;
+  try {
+    let last: RunView | undefined;
+    while (!ended || waiting.length > 0) {
+      for (const view of waiting.splice(0)) {
+        yield* eventsBetween(last, view);
+        last = view;
+      }
+      if (!ended) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          if (ended || waiting.length > 0) resolve();
+        });
+      }
     }
-    if (!ended) {
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-        if (ended || waiting.length > 0) resolve();
-      });
-    }
+    yield { type: "report", report: await report };
+  } finally {
+    left.abort();
   }
-  yield { type: "report", report: await report };
 }
 
 /** What happened between two views of the same run; `undefined`: nothing was seen before. */

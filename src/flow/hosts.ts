@@ -49,11 +49,12 @@ export async function beat(queues: Queues, worker: WorkerInfo, nowMs: number): P
     .exec();
 }
 
-/** A worker that ends in good order leaves no trace; its host is gone too, unless another worker of it beats again. */
+/** A worker that ends in good order leaves no trace; its host is gone too, unless another worker of it is alive. */
 export async function signOff(queues: Queues, worker: WorkerInfo): Promise<void> {
   const name = nameOf(worker);
-  const farewell = queues.redis.multi().del(queues.key("worker", name)).zrem(queues.key("workers"), name);
-  await (worker.isCommand ? farewell : farewell.zrem(queues.key("hosts"), worker.host)).exec();
+  await queues.redis.multi().del(queues.key("worker", name)).zrem(queues.key("workers"), name).exec();
+  const isLastOne = (await liveWorkers(queues)).every((one) => one.isCommand || one.host !== worker.host);
+  if (!worker.isCommand && isLastOne) await queues.redis.zrem(queues.key("hosts"), worker.host);
 }
 
 /** Every live worker of the app, sorted by host. */
@@ -91,7 +92,8 @@ export interface KnownHost {
  * off, since a worker that has died must not make its host forgotten. Sorted; commands do not count.
  */
 export async function fleet(queues: Queues): Promise<KnownHost[]> {
-  const answers = await queues.redis.zrange(queues.key("hosts"), "0", String(MAX_HOSTS - 1), "WITHSCORES");
+  const newest = ["0", String(MAX_HOSTS - 1), "REV", "WITHSCORES"] as const;
+  const answers = await queues.redis.zrange(queues.key("hosts"), ...newest);
   const known: KnownHost[] = [];
   for (let index = 0; index < answers.length; index += 2) {
     const host = answers[index] ?? "";

@@ -5,18 +5,25 @@ import type { Intent } from "./intent.ts";
 import { type FollowOptions, type Run, unfinished } from "./run.ts";
 import { Cancelled } from "./run-job.ts";
 
+export interface InlineRunOptions extends Omit<InlineOptions, "signal" | "onView"> {
+  /** Why it does not go through the queue, though it was to. */
+  readonly because?: string | undefined;
+}
+
 /** A run in this process. It starts when its report is asked for. */
 export class InlineRun implements Run {
   readonly engine = "inline";
   readonly attached = false;
   readonly id: string;
   readonly #intent: Intent;
-  readonly #options: Omit<InlineOptions, "signal" | "onView">;
+  readonly because: string | undefined;
+  readonly #options: InlineRunOptions;
   readonly #cancel = new AbortController();
   #report: Promise<RunReport> | undefined;
 
-  constructor(id: string, intent: Intent, options: Omit<InlineOptions, "signal" | "onView">) {
+  constructor(id: string, intent: Intent, options: InlineRunOptions) {
     this.id = id;
+    this.because = options.because;
     this.#intent = intent;
     this.#options = options;
   }
@@ -27,9 +34,10 @@ export class InlineRun implements Run {
       signal: this.#cancel.signal,
       onView: follow.onView ?? (() => {}),
     });
-    const { withinMs } = follow;
+    const { withinMs, signal } = follow;
     const isLate =
       withinMs !== undefined && !(await settlesWithin(this.#report, withinMs, this.#options.clock));
+    signal?.throwIfAborted();
     if (isLate) throw unfinished(this.id, follow);
     return this.#report;
   }

@@ -1,13 +1,13 @@
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
-import { messageOf } from "../errors.ts";
 import { assemble, withoutRunning } from "../report/assemble.ts";
 import type { JobResult, Progress } from "../report/job-reporter.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Catalog } from "./catalog.ts";
 import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
-import { Cancelled, runJob } from "./run-job.ts";
+import type { Done } from "./recent.ts";
+import { runJob } from "./run-job.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
 
 export interface InlineOptions {
@@ -19,13 +19,14 @@ export interface InlineOptions {
   readonly signal: AbortSignal;
   readonly onView: (view: RunView) => void;
   /** What was done before, by the ids of the tasks: not done again. */
-  readonly done?: ReadonlyMap<string, JobResult> | undefined;
+  readonly done?: Done;
+  /** When that began. Default: now. */
+  readonly startedAtMs?: number;
 }
 
 /** Runs the same stages and jobs in this process, on this host, without a queue. Never throws for a job. */
 export async function runInline(run: string, intent: Intent, options: InlineOptions): Promise<RunReport> {
-  const { config, catalog, clock, log, signal, onView, done } = options;
-  const startedAtMs = clock.now();
+  const { config, catalog, clock, log, signal, onView, done, startedAtMs = clock.now() } = options;
   const stages = stagesOf(run, intent, catalog);
   const states = new Map<string, Pick<TaskView, "state" | "progress">>();
   const results: JobResult[] = [];
@@ -59,9 +60,6 @@ export async function runInline(run: string, intent: Intent, options: InlineOpti
     try {
       const onProgress = (progress: Progress) => show(id, "running", progress);
       return await runJob(task, job, { config, catalog, clock, log, signal, onProgress });
-    } catch (error) {
-      if (error instanceof Cancelled) throw error;
-      return withoutRunning(task.job, config.host, "failed", messageOf(error));
     } finally {
       show(id, "ended", states.get(id)?.progress);
     }

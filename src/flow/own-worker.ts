@@ -2,13 +2,13 @@ import { randomBytes } from "node:crypto";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
-import type { JobResult } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
 import { machineId } from "../system/machine.ts";
 import type { Catalog } from "./catalog.ts";
 import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
 import type { WorkerInfo } from "./hosts.ts";
+import type { Done } from "./recent.ts";
 import { Trouble } from "./trouble.ts";
 import type { MaintenanceWorker } from "./worker.ts";
 
@@ -68,7 +68,7 @@ export class OwnWorker {
   }
 
   /** Ends it, if there is one, and answers what it did as a command's worker; current jobs may finish. */
-  async close(): Promise<ReadonlyMap<string, JobResult> | undefined> {
+  async close(): Promise<Done | undefined> {
     const [own] = await Promise.allSettled([this.#worker]);
     this.#worker = undefined;
     if (own.status === "rejected" || own.value === undefined) return undefined;

@@ -6,6 +6,7 @@ import type { JobReporter, JobResult } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Queues } from "./queues.ts";
+import type { Recent } from "./recent.ts";
 
 /** What a worker has at hand when it takes a job from a queue. */
 export interface Post {
@@ -15,9 +16,9 @@ export interface Post {
   readonly clock: Clock;
   readonly log: Log;
   /** What this worker did and Redis may not know yet, by the ids of the tasks. */
-  readonly results: Map<string, JobResult>;
+  readonly results: Recent<JobResult>;
   /** The reports of jobs that are to be tried again, by the ids of the tasks. */
-  readonly unfinished: Map<string, JobReporter>;
+  readonly unfinished: Recent<JobReporter>;
 }
 
 /** In characters: a request may bring keys of any length. */

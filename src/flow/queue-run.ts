@@ -51,6 +51,7 @@ export class QueueRun implements Run {
     const startedAtMs = clock.elapsed();
     let checkedAtMs = startedAtMs;
     for (;;) {
+      follow.signal?.throwIfAborted();
       let lookedAtMs = clock.elapsed();
       const state = await this.#patiently(follow, startedAtMs, async () => {
         const client = await this.#options.connection.client();
@@ -71,7 +72,8 @@ export class QueueRun implements Run {
       if (nowMs - startedAtMs > (follow.withinMs ?? Number.POSITIVE_INFINITY))
         throw unfinished(this.id, follow);
       const pauseMs = nowMs - startedAtMs < FIRST_LOOKS.untilMs ? FIRST_LOOKS.everyMs : LOOK_MS;
-      await clock.sleep(Math.max(pauseMs, Math.min((nowMs - lookedAtMs) / LOOK_SHARE, LONGEST_PAUSE_MS)));
+      const restMs = Math.max(pauseMs, Math.min((nowMs - lookedAtMs) / LOOK_SHARE, LONGEST_PAUSE_MS));
+      await clock.sleep(restMs, follow.signal);
     }
   }
 
@@ -105,13 +107,14 @@ export class QueueRun implements Run {
         if (!isConnectionLoss(error) && refusalIn(error) === undefined) throw error;
         const lostMs = clock.elapsed() - startedAtMs;
         if (clock.elapsed() - followedSinceMs > withinMs) throw unfinished(this.id, follow);
+        follow.signal?.throwIfAborted();
         if (lostMs > PATIENCE_MS) return undefined;
         if (!isTold && lostMs > TELL_MS) {
           const what = `Redis is of no use (${messageOf(error)})`;
           onTrouble?.(`${what}: waiting for it, up to ${formatDuration(PATIENCE_MS)}.`);
           isTold = true;
         }
-        await clock.sleep(RECONNECT_MS);
+        await clock.sleep(RECONNECT_MS, follow.signal);
         await connection.reconnect().catch(() => undefined); // the next question says why
       }
     }
@@ -130,14 +133,16 @@ export class QueueRun implements Run {
     if (this.#isCancelled) await this.#here.cancel();
     follow.onTrouble?.("Redis did not come back: doing the rest in this process, without it.");
     const report = await this.#here.report(follow);
-    await this.#forget(follow);
+    await this.#handIn(report, follow);
     return report;
   }
 
-  /** What was finished here must not be taken up by another worker later on. */
-  async #forget({ onTrouble }: FollowOptions): Promise<void> {
+  /** What was finished here must not be taken up by another worker later on, and its report is the run's. */
+  async #handIn(report: RunReport, { onTrouble }: FollowOptions): Promise<void> {
     try {
-      await (await this.#options.connection.client()).cancel(this.id);
+      const client = await this.#options.connection.client();
+      await client.keep(report);
+      await client.cancel(this.id);
     } catch {
       onTrouble?.(
         `When Redis is back, what is left there of the run is to go: safe-shutdown cancel ${this.id}`,

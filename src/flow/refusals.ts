@@ -16,9 +16,13 @@ const REFUSAL =
 
 /** The code of an error by which Redis refuses; `undefined` for any other error. */
 export function refusalIn(error: unknown): string | undefined {
-  // a transaction that was discarded tells why only in the errors before it
+  return REFUSAL.exec(reasonIn(error))?.[1];
+}
+
+/** What Redis said. A transaction that was discarded tells why only in the errors before it. */
+export function reasonIn(error: unknown): string {
   const before = error instanceof Error && "previousErrors" in error ? [error.previousErrors].flat() : [];
-  return REFUSAL.exec([error, ...before].map(messageOf).join(" "))?.[1];
+  return messageOf(before[0] ?? error);
 }
 
 const FIRST_REST_MS = 1_000;

@@ -24,14 +24,15 @@ export interface JobEnvironment {
   readonly onProgress: (progress: Progress) => void;
   /** The report of the attempt before this one. */
   readonly earlier?: JobReporter | undefined;
-  /** Takes the report so far when the job is to be tried again because its Redis is away; absent: that is its end. */
+  /** Takes the report so far when the job is to be tried again; absent: whatever happens is its end. */
   readonly tryAgain?: ((report: JobReporter) => void) | undefined;
 }
 
 /**
  * Runs one job in this process, with the config of this process. Both engines call this.
- * A refusal, a cancellation or an unreachable Redis is a result; any other exception is thrown, and so is one
- * after `signal` was aborted for another reason than `Cancelled`.
+ * A refusal and a cancellation are results. Any other exception is thrown where the job is to be tried again, and else
+ * is a result too, with what was done before it; one after `signal` was aborted for another reason than `Cancelled`
+ * is always thrown.
  */
 export async function runJob(task: Task, job: Job, environment: JobEnvironment): Promise<JobResult> {
   const { config, catalog, clock, signal, onProgress } = environment;
@@ -47,13 +48,11 @@ export async function runJob(task: Task, job: Job, environment: JobEnvironment):
     });
     return report.finish(clock.now() - startedAtMs);
   } catch (error) {
-    if (signal.aborted && !(signal.reason instanceof Cancelled)) throw error;
-    const isAway = error instanceof SafeShutdownError && error.code === "redis-unreachable";
-    if (isAway && tryAgain !== undefined) {
-      tryAgain(report);
-      throw error;
-    }
-    return report.finish(clock.now() - startedAtMs, endingOf(error, report));
+    const isInterrupted = signal.aborted && !(signal.reason instanceof Cancelled);
+    const ending = isInterrupted ? undefined : endingOf(error, report, tryAgain !== undefined);
+    if (ending !== undefined) return report.finish(clock.now() - startedAtMs, ending);
+    tryAgain?.(report);
+    throw error;
   }
 }
 
@@ -107,24 +106,26 @@ function isShareLimited({ job }: Task, { locks, temp, redis }: Config): boolean 
 const LOOKS_AT_PROCESSES: readonly string[] = ["clean-session-locks", "clean-temp-files"];
 
 /** In a plan, a job after `stop-services` must see the world as that would have left it. */
-function presumptionOf(
-  { flow, stage, mode, force, job }: Task,
-  { flows }: Catalog,
-): { force: boolean } | undefined {
-  const before = flows[flow].slice(0, stage).flat();
+function presumptionOf({ flow, mode, force, job }: Task, { flows }: Catalog): { force: boolean } | undefined {
+  const stage = flows[flow].findIndex((jobs) => jobs.includes(job)); // here: the asker may have other own jobs
+  const before = flows[flow].slice(0, Math.max(stage, 0)).flat();
   const isAfterStop = mode === "plan" && before.includes("stop-services") && LOOKS_AT_PROCESSES.includes(job);
   return isAfterStop ? { force } : undefined;
 }
 
-function endingOf(error: unknown, report: JobReporter): Parameters<JobReporter["finish"]>[1] {
+/** `undefined`: it is to be tried again. */
+function endingOf(
+  error: unknown,
+  report: JobReporter,
+  mayTryAgain: boolean,
+): Parameters<JobReporter["finish"]>[1] {
   if (error instanceof Cancelled) return { status: "partial", reason: "cancelled" };
-  if (error instanceof SafeShutdownError) {
-    if (error.code === "refused") return { status: "partial", reason: error.message, refused: true };
-    if (error.code === "redis-unreachable") {
-      return { status: report.isEmpty ? "skipped" : "partial", reason: error.message };
-    }
-  }
-  throw error instanceof Error ? error : new Error(messageOf(error));
+  const code = error instanceof SafeShutdownError ? error.code : undefined;
+  const reason = messageOf(error);
+  if (code === "refused") return { status: "partial", reason, refused: true };
+  if (mayTryAgain) return undefined;
+  if (code === "redis-unreachable") return { status: report.isEmpty ? "skipped" : "partial", reason };
+  return { status: "failed", reason };
 }
 
 /** What a job logs says which job it was. */

@@ -11,12 +11,16 @@ export interface FollowOptions {
   readonly onTrouble?: (what: string) => void;
   /** In milliseconds. After it `report` throws `partial`, and the run goes on. Default: never. */
   readonly withinMs?: number;
+  /** Ends the following, not the run: `report` then throws the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /** A run that goes on. */
 export interface Run {
   readonly id: string;
   readonly engine: "queue" | "inline";
+  /** Why it takes place in this process, without the queue, though that was not asked for. */
+  readonly because?: string | undefined;
   /** It was already going on when this process asked for it. */
   readonly attached: boolean;
   /**

@@ -1,32 +1,38 @@
-import { createTask, type Logger, type ScheduledTask } from "node-cron";
-import { z } from "zod";
 import type { Log } from "../../jobs/job.ts";
 import type { Config, ScheduleEntry } from "../config/config.ts";
+import { redactText } from "../config/redact.ts";
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../system/clock.ts";
+import { lastSlotOf, nextSlotsOf, tickerOf } from "./cron.ts";
 import { loadReport } from "./history.ts";
-import { knownHosts } from "./hosts.ts";
+import { knownHosts, liveWorkers } from "./hosts.ts";
 import { type Intent, intentSchema } from "./intent.ts";
 import { PARENT_OPTIONS, type Queues } from "./queues.ts";
-import { parseStored } from "./stored.ts";
+import {
+  beginAt,
+  forgetAllBut,
+  type LastRun,
+  lastHandledMs,
+  lastRunOf,
+  lastSkipOf,
+  markHandled,
+  noteRun,
+  noteSkip,
+  type SkippedSlot,
+  skipsOf,
+} from "./slots.ts";
 
 /*
  * Every worker ticks. The id of a scheduled run holds the time of its slot, so however many workers tick, a slot
- * has one run; a run still going when the next slot comes keeps its place. All that Redis keeps is the last slot
- * handled, so that a slot nobody was up for is made up, once.
+ * has one run; a run still going when the next slot comes keeps its place.
  */
 
-/** How far back a missed slot is looked for, and in which steps: an expression of six fields begins with seconds. */
-const LOOK_BACK = {
-  minutes: { stepMs: 60_000, backMs: 7 * 86_400_000 },
-  seconds: { stepMs: 1_000, backMs: 86_400_000 },
-};
-
-/** As many as clocks may lie apart, in slots of a few seconds. */
-const SKIPS_KEPT = 20;
-
-/** node-cron's own log lines say nothing that ours do not. */
-const SILENT: Logger = { info() {}, warn() {}, error() {}, debug() {} };
+/** How far back a missed slot is looked for. */
+const LOOK_BACK_MS = 7 * 86_400_000;
+/** A slot that Redis does not take is tried again for so long, after rests that grow. */
+const PATIENCE_MS = 10 * 60_000;
+const FIRST_REST_MS = 1_000;
+const LONGEST_REST_MS = 30_000;
 
 export interface ScheduleOptions {
   readonly config: Config;
@@ -35,23 +41,13 @@ export interface ScheduleOptions {
   readonly log: Log;
 }
 
-const skippedSlot = z.object({
-  /** When it was: ISO 8601. */
-  at: z.iso.datetime(),
-  reason: z.string(),
-  /** Other slots skipped lately: a slower worker must not run them either. */
-  before: z.array(z.string()).default([]),
-});
-const lastRun = z.object({ run: z.string(), at: z.iso.datetime() });
-type SkippedSlot = Readonly<z.output<typeof skippedSlot>>;
-
 /** An entry with its past and its future. */
 export interface ScheduleState {
   readonly name: string;
   readonly cron: string;
   /** `undefined`: the time zone of this process. */
   readonly timezone: string | undefined;
-  readonly last: { readonly run: string; readonly at: string; readonly verdict: string } | undefined;
+  readonly last: (LastRun & { readonly verdict: string }) | undefined;
   /** The newest slot that had no run of its own, and why. */
   readonly skipped: SkippedSlot | undefined;
   /** ISO 8601. */
@@ -60,33 +56,24 @@ export interface ScheduleState {
 
 /** Fires the schedule until stopped; first makes up for what was missed. */
 export async function startSchedule(options: ScheduleOptions): Promise<() => Promise<void>> {
-  const { config, queues, log } = options;
-  const names = config.schedule.map(({ name }) => name);
-  const forgotten = (await queues.redis.zrange(slotsKey(queues), "0", "-1")).filter(
-    (name) => !names.includes(name),
-  );
-  if (forgotten.length > 0) {
-    await queues.redis
-      .multi()
-      .zrem(slotsKey(queues), ...forgotten)
-      .hdel(skippedKey(queues), ...forgotten)
-      .hdel(lastRunsKey(queues), ...forgotten)
-      .exec();
+  const { config, queues } = options;
+  if (await isOnlyConfig(config, queues)) {
+    await forgetAllBut(
+      queues,
+      config.schedule.map(({ name }) => name),
+    );
   }
-
+  const over = new AbortController();
   const tasks = await Promise.all(
     config.schedule.map(async (entry) => {
-      const task = taskOf(entry, (slot) =>
-        fire(entry, slot, options).catch((error) =>
-          log.warn({ schedule: entry.name, error: messageOf(error) }, "a scheduled run could not be queued"),
-        ),
-      );
+      const task = tickerOf(entry, (slot) => firePatiently(entry, slot, options, over.signal));
       await task.start(); // first, so that no slot falls between what is made up and what is ticked
-      await makeUp(entry, task, options);
+      await makeUp(entry, options, over.signal);
       return task;
     }),
   );
   return async () => {
+    over.abort();
     for (const task of tasks) await task.destroy();
   };
 }
@@ -95,23 +82,71 @@ export async function startSchedule(options: ScheduleOptions): Promise<() => Pro
 export function scheduleStates(config: Config, queues: Queues | undefined): Promise<ScheduleState[]> {
   return Promise.all(
     config.schedule.map(async (entry) => {
-      const task = taskOf(entry, () => undefined);
-      const next = task.getNextRuns(3).map((date) => date.toISOString());
-      await task.destroy();
-      const last = queues === undefined ? undefined : await lastOf(entry, queues);
-      const skipped = queues === undefined ? undefined : await lastSkipOf(entry, queues);
-      return { name: entry.name, cron: entry.cron, timezone: entry.timezone, last, skipped, next };
+      const { name, cron, timezone } = entry;
+      const next = (await nextSlotsOf(entry, 3)).map((date) => date.toISOString());
+      const last = queues && (await lastOf(entry, queues));
+      const skipped = queues && (await lastSkipOf(queues, name));
+      return { name, cron, timezone, last, skipped, next };
     }),
   );
 }
 
-async function lastOf(entry: ScheduleEntry, queues: Queues): Promise<ScheduleState["last"]> {
-  const last = parseStored(lastRun, await queues.redis.hget(lastRunsKey(queues), entry.name));
+/** Entries that another live worker has in its own config are not forgotten. */
+async function isOnlyConfig({ fingerprint }: Config, queues: Queues): Promise<boolean> {
+  const workers = await liveWorkers(queues);
+  return workers.every((worker) => worker.isCommand || worker.fingerprint === fingerprint);
+}
+
+async function lastOf({ name }: ScheduleEntry, queues: Queues): Promise<ScheduleState["last"]> {
+  const last = await lastRunOf(queues, name);
   if (last === undefined) return undefined;
   const report = await loadReport(queues, last.run);
   if (report !== undefined) return { ...last, verdict: report.verdict };
   const job = await queues.runs.getJob(last.run);
   return job && { ...last, verdict: job.finishedOn === undefined ? "running" : "failed" };
+}
+
+async function makeUp(entry: ScheduleEntry, options: ScheduleOptions, signal: AbortSignal): Promise<void> {
+  const { queues, clock } = options;
+  const nowMs = clock.now();
+  const handledMs = await lastHandledMs(queues, entry.name);
+  if (handledMs === undefined) return beginAt(queues, entry.name, nowMs);
+  const slot = await lastSlotOf(entry, Math.max(handledMs + 1, nowMs - LOOK_BACK_MS), nowMs);
+  if (slot !== undefined) void firePatiently(entry, slot, options, signal);
+}
+
+/** A Redis that is away or refuses at the moment of a slot does not lose it. */
+async function firePatiently(
+  entry: ScheduleEntry,
+  slot: Date,
+  options: ScheduleOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, log } = options;
+  const about = { schedule: entry.name, at: slot.toISOString() };
+  const startedAtMs = clock.elapsed();
+  for (let restMs = FIRST_REST_MS; !signal.aborted; restMs = Math.min(2 * restMs, LONGEST_REST_MS)) {
+    try {
+      return await fire(entry, slot, options);
+    } catch (error) {
+      const facts = { ...about, error: redactText(messageOf(error)) };
+      if (clock.elapsed() - startedAtMs > PATIENCE_MS)
+        return log.warn(facts, "slot lost: Redis did not take it");
+      log.warn({ ...facts, restMs }, "a scheduled run could not be queued: it is tried again");
+      await clock.sleep(restMs, signal);
+      if (await isOvertaken(entry, slot, options)) return;
+    }
+  }
+}
+
+/** What is made up is the newest slot only. */
+async function isOvertaken(
+  { name }: ScheduleEntry,
+  slot: Date,
+  { queues }: ScheduleOptions,
+): Promise<boolean> {
+  const handledMs = await lastHandledMs(queues, name).catch(() => undefined);
+  return handledMs !== undefined && handledMs > slot.getTime();
 }
 
 /** Queues the run of a slot, unless somebody has, or the entry's last run still goes on. */
@@ -120,98 +155,42 @@ async function fire(
   slot: Date,
   { config, queues, log }: ScheduleOptions,
 ): Promise<void> {
-  const hosts = [...new Set([config.host, ...(await knownHosts(queues))])].toSorted();
-  const intent: Intent = intentSchema.parse({
-    version: 1,
-    flow: entry.flow,
-    mode: "apply",
-    ...(entry.jobs !== undefined && { jobs: entry.jobs }),
-    schedule: entry.name,
-    hosts,
-    force: false,
-    keepRedis: false,
-  });
-  const run = runIdOf(entry, slot.getTime());
+  const { name } = entry;
   const at = slot.toISOString();
-  const lastSkip = await lastSkipOf(entry, queues);
-  const skips = lastSkip === undefined ? [] : [lastSkip.at, ...lastSkip.before];
-  if (skips.includes(at)) return; // a slower worker must not run what was skipped
-  const job = await queues.runs.add(entry.flow, intent, {
+  if ((await skipsOf(queues, name)).includes(at)) return; // a slower worker must not run what was skipped
+  const run = runIdOf(entry, slot.getTime());
+  const job = await queues.runs.add(entry.flow, await intentOf(entry, config, queues), {
     ...PARENT_OPTIONS,
     jobId: run,
-    deduplication: { id: `schedule ${entry.name}` },
+    deduplication: { id: `schedule ${name}` },
   });
-  const isFirst = (await queues.redis.zadd(slotsKey(queues), "GT", "CH", slot.getTime(), entry.name)) !== 0;
+  if (!(await markHandled(queues, name, slot.getTime()))) return;
   if (job.id === run) {
-    if (!isFirst) return;
-    log.info({ schedule: entry.name, run }, "slot queued");
-    await queues.redis.hset(lastRunsKey(queues), entry.name, JSON.stringify({ run, at }));
-    return;
+    log.info({ schedule: name, run }, "slot queued");
+    return noteRun(queues, name, { run, at });
   }
-  if (!isFirst) return;
-  const skipped: SkippedSlot = {
-    ...{ at, reason: `${job.id} was still going on` },
-    before: skips.slice(0, SKIPS_KEPT),
-  };
-  await queues.redis.hset(skippedKey(queues), entry.name, JSON.stringify(skipped));
-  log.info({ schedule: entry.name, run: job.id ?? "", at }, "slot skipped: the last run still goes on");
+  await noteSkip(queues, name, at, `${job.id} was still going on`);
+  log.info({ schedule: name, run: job.id ?? "", at }, "slot skipped: the last run still goes on");
 }
 
-async function lastSkipOf({ name }: ScheduleEntry, queues: Queues): Promise<SkippedSlot | undefined> {
-  const text = await queues.redis.hget(skippedKey(queues), name);
-  return parseStored(skippedSlot, text);
-}
-
-/** The first time an entry is seen, nothing was missed: its past starts now. */
-async function makeUp(entry: ScheduleEntry, task: ScheduledTask, options: ScheduleOptions): Promise<void> {
-  const { queues, clock } = options;
-  const { stepMs, backMs } =
-    entry.cron.trim().split(/\s+/).length > 5 ? LOOK_BACK.seconds : LOOK_BACK.minutes;
-  const nowMs = clock.now();
-  const newestMs = Math.floor(nowMs / stepMs) * stepMs;
-  const handledMs = await lastSlotMs(entry, queues);
-  if (handledMs === undefined) {
-    await queues.redis.zadd(slotsKey(queues), "NX", newestMs, entry.name);
-    return;
-  }
-  const earliestMs = Math.max(handledMs + 1, nowMs - backMs);
-  for (let ms = newestMs; ms >= earliestMs; ms -= stepMs) {
-    if (task.match(new Date(ms))) return fire(entry, new Date(ms), options);
-  }
-}
-
-async function lastSlotMs(entry: ScheduleEntry, queues: Queues): Promise<number | undefined> {
-  const score = await queues.redis.zscore(slotsKey(queues), entry.name);
-  return score === null ? undefined : Number(score);
-}
-
-function taskOf(
-  { name, cron, timezone, maxRandomDelayMs }: ScheduleEntry,
-  act: (slot: Date) => unknown,
-): ScheduledTask {
-  return createTask(cron, ({ date }) => act(date), {
-    name,
-    logger: SILENT,
-    ...(timezone !== undefined && { timezone }),
-    ...(maxRandomDelayMs > 0 && { maxRandomDelay: maxRandomDelayMs }),
+async function intentOf(
+  { name, flow, jobs }: ScheduleEntry,
+  config: Config,
+  queues: Queues,
+): Promise<Intent> {
+  return intentSchema.parse({
+    version: 1,
+    flow,
+    mode: "apply",
+    ...(jobs !== undefined && { jobs }),
+    schedule: name,
+    hosts: [...new Set([config.host, ...(await knownHosts(queues))])].toSorted(),
+    force: false,
+    keepRedis: false,
   });
 }
 
 function runIdOf({ name }: ScheduleEntry, slotMs: number): string {
-  return `run-${name}-${new Date(slotMs)
-    .toISOString()
-    .replace(/[-:]|\.\d+/g, "")
-    .toLowerCase()}`;
-}
-
-function slotsKey(queues: Queues): string {
-  return queues.key("slots");
-}
-
-function lastRunsKey(queues: Queues): string {
-  return queues.key("last-runs");
-}
-
-function skippedKey(queues: Queues): string {
-  return queues.key("skipped-slots");
+  const at = new Date(slotMs).toISOString().replace(/[-:]|\.\d+/g, "");
+  return `run-${name}-${at.toLowerCase()}`;
 }

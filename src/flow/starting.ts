@@ -3,18 +3,20 @@ import { z } from "zod";
 import type { FlowName } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
-import { messageOf, SafeShutdownError } from "../errors.ts";
-import type { JobResult } from "../report/job-reporter.ts";
+import { redactText } from "../config/redact.ts";
+import { SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
+import { addressOf } from "../system/redis-connection.ts";
 import { type Catalog, unknownJobs } from "./catalog.ts";
 import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
-import { InlineRun } from "./inline-run.ts";
+import { InlineRun, type InlineRunOptions } from "./inline-run.ts";
 import { type Intent, intentSchema, newRunId } from "./intent.ts";
 import { lifetimeOf } from "./lifetime.ts";
 import type { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
+import { reasonIn } from "./refusals.ts";
 import type { Run } from "./run.ts";
 
 export interface StartOptions {
@@ -59,54 +61,58 @@ export class Starter {
         "--inline runs here and now: it goes with neither --detach nor --all-hosts",
       );
     }
-    const client = options.inline === true ? undefined : await this.#options.connection.clientUnlessAway();
+    const client = options.inline === true ? undefined : await this.#options.connection.clientOrReason();
+    if (typeof client !== "object")
+      return this.#startInline(await this.#intentOf(flow, options, undefined), options, client);
     const intent = await this.#intentOf(flow, options, client);
-    const queued = client && (await this.#queue(client, intent, options));
-    return queued ?? this.#startInline(intent, options);
+    const queued = await this.#queue(client, intent, options);
+    return typeof queued === "object" ? queued : this.#startInline(intent, options, queued);
   }
 
-  /** `undefined` when the queue's Redis is there but of no use: full, read-only, or with something else in our keys. */
-  async #queue(
-    client: QueueClient,
-    intent: Intent,
-    { detach = false }: StartOptions,
-  ): Promise<Run | undefined> {
-    const { config, clock, log, connection, worker } = this.#options;
+  /** Or why the queue's Redis is there but of no use: full, read-only, or with something else in our keys. */
+  async #queue(client: QueueClient, intent: Intent, { detach = false }: StartOptions): Promise<Run | string> {
+    const { config, clock, connection, worker } = this.#options;
     try {
       await worker.ensure(client, { lasting: detach });
+      const startedAtMs = clock.now();
       const { run, attached } = await client.submit(intent, lifetimeOf(config));
       return new QueueRun(run, attached, {
         ...{ connection, clock },
         ensureWorker: async () => worker.ensure(await connection.client(), { lasting: false }),
-        finishHere: () => this.#finishHere(run, intent),
+        finishHere: () => this.#finishHere(run, intent, startedAtMs),
       });
     } catch (error) {
       if (error instanceof SafeShutdownError) throw error;
-      log.warn({ error: messageOf(error) }, "the queue in Redis cannot be used");
-      return undefined;
+      return `Redis at ${addressOf(config.queue.url)} is of no use for the queue: ${redactText(reasonIn(error))}`;
     }
   }
 
-  #startInline(intent: Intent, { hosts, detach }: StartOptions): Run {
+  /** `because`: why it does not go through the queue, though it was to. */
+  #startInline(intent: Intent, { hosts, detach }: StartOptions, because: string | undefined): Run {
     if (detach === true)
       throw new SafeShutdownError("redis-unreachable", "a detached run needs the queue's Redis");
     const { host } = this.#options.config;
     if (hosts !== undefined && intent.hosts.some((name) => name !== host)) {
       throw new SafeShutdownError("redis-unreachable", `other hosts than ${host} need the queue's Redis`);
     }
-    return this.#inlineRun(newRunId(this.#options.clock.now(), randomBytes(3).toString("hex")), intent);
+    const run = newRunId(this.#options.clock.now(), randomBytes(3).toString("hex"));
+    return this.#inlineRun(run, intent, { because });
   }
 
   /** Only where this process is the worker of the run's only host: what it did already is not done again. */
-  async #finishHere(run: string, intent: Intent): Promise<Run | undefined> {
+  async #finishHere(run: string, intent: Intent, startedAtMs: number): Promise<Run | undefined> {
     if (intent.hosts.some((host) => host !== this.#options.config.host)) return undefined;
     const done = await this.#options.worker.close();
-    return done && this.#inlineRun(run, intent, done);
+    return done && this.#inlineRun(run, intent, { done, startedAtMs });
   }
 
-  #inlineRun(run: string, intent: Intent, done?: ReadonlyMap<string, JobResult>): Run {
+  #inlineRun(
+    run: string,
+    intent: Intent,
+    more: Pick<InlineRunOptions, "because" | "done" | "startedAtMs">,
+  ): Run {
     const { config, catalog, clock, log } = this.#options;
-    return new InlineRun(run, intent, { config, catalog, clock, log, done });
+    return new InlineRun(run, intent, { config, catalog, clock, log, ...more });
   }
 
   async #intentOf(flow: FlowName, options: StartOptions, client: QueueClient | undefined): Promise<Intent> {

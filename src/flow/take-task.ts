@@ -12,8 +12,8 @@ import { type Post, parseOrRefuse, refuse } from "./post.ts";
 import { runJob } from "./run-job.ts";
 
 const PROGRESS_MS = 250;
-/** How often a job is tried again because its Redis is away: a few seconds in all. */
-const AWAY_TRIES = 3;
+/** How often a job that threw is tried again, after 1, 2 and 4 s; its attempts in the queue are more. */
+const TRIES_AGAIN = 3;
 
 /** Why a job was interrupted to be run again. */
 class Interrupted extends Error {}
@@ -48,7 +48,7 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
     });
     log.info({ ...about, mode: task.mode }, "job begins");
     const id = idOf(job);
-    const isLast = job.attemptsMade >= AWAY_TRIES || job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
+    const isLast = job.attemptsMade >= TRIES_AGAIN || job.attemptsMade + 1 >= (job.opts.attempts ?? 1);
     const tryAgain = isLast ? undefined : (report: JobReporter) => void post.unfinished.set(id, report);
     const result = await runJob(task, definition, {
       ...{ earlier: post.unfinished.get(id), tryAgain },

@@ -9,6 +9,7 @@ import type { Catalog } from "./catalog.ts";
 import { beat, HEARTBEAT_MS, signOff, type WorkerInfo } from "./hosts.ts";
 import type { Post } from "./post.ts";
 import { Queues, queueOf, RUNS, WORKER_TIMING } from "./queues.ts";
+import { Recent } from "./recent.ts";
 import { Refusals } from "./refusals.ts";
 import { takeRun } from "./take-run.ts";
 import { takeTask } from "./take-task.ts";
@@ -42,7 +43,7 @@ export class MaintenanceWorker {
   /** Resolves, with a last word, when Redis has refused for so long that somebody must look; the worker takes no job then. */
   readonly gaveUp: Promise<string>;
   /** What it did, by the ids of the tasks; a lasting worker remembers it only until Redis has taken it. */
-  readonly results = new Map<string, JobResult>();
+  readonly results = new Recent<JobResult>();
   readonly #options: MaintenanceWorkerOptions;
   readonly #redis: RedisClient;
   readonly #queues: Queues;
@@ -56,7 +57,15 @@ export class MaintenanceWorker {
     this.#options = options;
     this.#redis = redis;
     this.#queues = queues;
-    const post: Post = { config, catalog, queues, clock, log, results: this.results, unfinished: new Map() };
+    const post: Post = {
+      config,
+      catalog,
+      queues,
+      clock,
+      log,
+      results: this.results,
+      unfinished: new Recent(),
+    };
     this.#workers = [
       this.#listen(RUNS, (job, token, signal) => takeRun(post, job, token, signal)),
       this.#listen(queueOf(config.host), (job, token, signal) => takeTask(post, job, token, signal)),

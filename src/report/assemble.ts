@@ -68,8 +68,8 @@ function verdictOf(results: readonly JobResult[], isIncomplete: boolean): Verdic
   return "done";
 }
 
-function hasNothing({ status }: JobReport): boolean {
-  return status === "failed" || status === "missing";
+function hasNothing({ status, totals }: JobReport): boolean {
+  return (status === "failed" || status === "missing") && totals.done === 0;
 }
 
 /** Of several hosts: their services together, each process with its host; the rest as the first one saw it. */

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { cliIn, jobOf, reportOf, useApplication, useSandbox } from "../support/application.ts";
 import { isAlive } from "../support/processes.ts";
 import { useRedis } from "../support/redis.ts";
+import { useRedisProxy } from "../support/redis-proxy.ts";
 
 /* Redis is stopped: services are stopped and files cleaned all the same; what needs the queue says so, with 75. */
 
@@ -27,9 +28,7 @@ test("a shutdown without Redis stops and cleans, says what it skipped, and takes
   });
   const reason = `Redis at 127.0.0.1:${redis.port} cannot be reached: connect ECONNREFUSED 127.0.0.1:${redis.port}`;
   expect(jobOf(report, "prune-redis")).toMatchObject({ status: "skipped", reason });
-  expect(result.stderr).toContain(
-    `Redis for the queue cannot be used (127.0.0.1:${redis.port}): running in this process.`,
-  );
+  expect(result.stderr).toContain(`Running in this process, without the queue: ${reason}\n`);
   const { services, files, root } = withoutRedis;
   expect(services.flatMap(({ pid, pool }) => [pid, ...pool]).filter(isAlive)).toEqual([]);
   expect(files.removed.filter((path) => existsSync(join(root, path)))).toEqual([]);
@@ -50,6 +49,24 @@ test("a Redis that hangs costs less than 3 s too: its silence is waited for once
   } finally {
     process.kill(pid, "SIGCONT");
   }
+});
+
+test("`status` whose Redis is lost while it is asked says so, and shows the rest", async () => {
+  const redis = await useRedis();
+  const proxy = await useRedisProxy(redis.port);
+  const root = await useApplication();
+  const wasCut = proxy.cutBefore(":history:", () => {});
+  const { code, stdout, stderr } = await cliIn(root, proxy.url).run("status");
+  await wasCut;
+  expect(code, stderr).toBe(0);
+  expect(stdout).toMatch(/Workers +unknown: the queue's Redis cannot be reached/);
+  const again = proxy.cutBefore(":history:", () => {});
+  const runs = await cliIn(root, proxy.url).run("runs");
+  await again;
+  expect([runs.code, runs.stderr]).toEqual([
+    75,
+    expect.stringMatching(/^error: Redis was lost while it was asked: Connection is closed\.$/m),
+  ]);
 });
 
 test("the text for people says it too", async () => {

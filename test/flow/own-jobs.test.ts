@@ -97,6 +97,54 @@ describe("a job of the application's own", () => {
     expect(existsSync(join(app.root, "flag"))).toBe(true);
   });
 
+  test("is tried again when it throws, and what it did before is in the report all the same", async () => {
+    const job = ownJob().replace(");\n    },", '); throw new Error("no more");\n    },');
+    const app = appWith([place], job);
+    const { application } = await app.open();
+    const report = await (await application.start("clean")).report();
+    expect(report.verdict).toBe("partial");
+    const told = report.jobs.find(({ job }) => job === "leave-a-flag");
+    expect(told).toMatchObject({ status: "failed", reason: "no more", totals: { done: 4 } });
+    const inline = await (await application.start("clean", { inline: true })).report();
+    expect(inline.jobs.find(({ job }) => job === "leave-a-flag")).toMatchObject({
+      status: "failed",
+      reason: "no more",
+      totals: { done: 1 },
+    });
+  });
+
+  test("does not keep a run from being taken over by a worker that has no such job, and stages of its own", async () => {
+    const app = appWith([{ module: place.module, flows: ["shutdown"], before: "stop-services" }]);
+    const service = await app.startService();
+    const first = await app.open();
+    const worker = await first.application.startWorker();
+    const run = await first.application.start("shutdown");
+    await service.wasAsked();
+    app.configure({ jobs: [] });
+    const second = await app.open();
+    await second.application.startWorker();
+    await worker.close(0);
+    service.letGo();
+
+    const following = await second.application.attach(run.id);
+    const report = await following.report();
+    expect(report).toMatchObject({ verdict: "done" });
+    expect(report.jobs.map(({ job, status }) => `${job}: ${status}`).toSorted()).toEqual([
+      "check-system: done",
+      "clean-session-locks: done",
+      "clean-temp-files: done",
+      "leave-a-flag: done",
+      "prune-redis: done",
+      "stop-services: done",
+    ]);
+    const children = [app.queue("host-here"), app.queue("runs")].map(async (queue) =>
+      (await queue.getJobs()).map(({ name }) => name),
+    );
+    expect((await Promise.all(children)).flat().toSorted()).toEqual(
+      [...report.jobs.map(({ job }) => job), "shutdown"].toSorted(),
+    );
+  });
+
   test("that a host's config does not know is refused there, and said in the report", async () => {
     const app = appWith([place]);
     const other = new LittleApp({ redisUrl: server().url, name: app.name });

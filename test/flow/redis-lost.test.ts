@@ -1,10 +1,13 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { Application } from "../../src/flow/application.ts";
+import { follow } from "../../src/flow/events.ts";
 import { openApplication } from "../../src/flow/open.ts";
+import type { Run } from "../../src/flow/run.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { LittleApp } from "../support/little-app.ts";
+import { waitUntil } from "../support/processes.ts";
 import { useRedis } from "../support/redis.ts";
 
 /** Two minutes of patience are over in two seconds. */
@@ -50,6 +53,40 @@ test("a run whose Redis never comes back is finished in the process that is its 
   ]);
 });
 
+test("what was finished here is handed in when Redis is back by then: it is in the history, and nobody does it again", async () => {
+  const redis = await useRedis({ options: { appendonly: "yes", appendfsync: "always" } });
+  const jobs = [{ module: "wait.mjs", flows: ["shutdown"], after: "clean-temp-files" }];
+  const app = new LittleApp({ redisUrl: redis.url, config: { workerGrace: "30s", jobs } });
+  writeFileSync(
+    join(app.root, "wait.mjs"),
+    `import { existsSync } from "node:fs";
+     import { setTimeout } from "node:timers/promises";
+     export default {
+       name: "wait", summary: "Wait.", runsOn: "every host",
+       run: async (_, { config }) => { while (!existsSync(config.root + "/go")) await setTimeout(10); },
+     };`,
+  );
+  const service = await app.startService();
+  const application = await openHurried(app);
+  const run = await application.start("shutdown");
+  const reporting = run.report({
+    onTrouble: (what) => {
+      if (what.startsWith("Redis did not come back"))
+        void redis.start().then(() => writeFileSync(join(app.root, "go"), ""));
+    },
+  });
+  await service.wasAsked();
+  await redis.kill();
+  service.letGo();
+
+  const report = await reporting;
+  expect(report).toMatchObject({ run: run.id, engine: "inline", verdict: "done" });
+  expect(await application.report(run.id)).toEqual(report);
+  expect((await application.runs())[0]).toMatchObject({ run: run.id, engine: "inline" });
+  const second = await (await app.open()).application.start("shutdown");
+  expect(second.attached).toBe(false);
+});
+
 test("whoever only follows a run is told that Redis was lost, and where to look later", async () => {
   const redis = await useRedis();
   const app = new LittleApp({ redisUrl: redis.url });
@@ -65,6 +102,37 @@ test("whoever only follows a run is told that Redis was lost, and where to look 
     message: `Redis was lost while following ${run.id}. When it is back: safe-shutdown runs ${run.id}`,
   });
   service.letGo();
+});
+
+test("leaving off following ends the following at once, and the run goes on", async () => {
+  const redis = await useRedis();
+  const app = new LittleApp({ redisUrl: redis.url });
+  const service = await app.startService();
+  const worker = await app.startWorker();
+  const { application } = await app.open();
+  const run = await application.start("shutdown");
+  let asked = 0;
+  const counted: Run = {
+    ...{ id: run.id, engine: run.engine, attached: false, cancel: () => run.cancel() },
+    report: (options) => {
+      asked += 1;
+      const reporting = run.report(options);
+      reporting.catch(() => {
+        asked -= 1;
+      });
+      return reporting;
+    },
+  };
+  for await (const event of follow(counted)) {
+    expect(event.type).toBe("stage");
+    break;
+  }
+  await waitUntil(() => asked === 0, "nobody to ask for the report any more", 2_000);
+  expect(await application.stateOf(run.id)).toMatchObject({ state: "running" });
+  await service.wasAsked();
+  service.letGo();
+  await expect(run.report()).resolves.toMatchObject({ verdict: "done" });
+  worker.signal("SIGTERM");
 });
 
 test("waiting with a deadline ends then, and the run goes on", async () => {

@@ -1,10 +1,11 @@
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { Application } from "../../src/flow/application.ts";
+import type { Queues } from "../../src/flow/queues.ts";
 import { startSchedule } from "../../src/flow/schedule.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
-import { sharedRedis } from "../support/redis.ts";
+import { sharedRedis, useRedis } from "../support/redis.ts";
 
 const { server } = sharedRedis();
 const HOUR = 3_600_000;
@@ -26,11 +27,18 @@ async function tick(
 ): Promise<{ application: Application; said: string[]; stop: () => Promise<void> }> {
   const { application, said } = await app.open({ host });
   const { queues } = await application.startWorker();
+  return { application, ...(await tickOn(application, queues, said)) };
+}
+
+async function tickOn(
+  { config }: Application,
+  queues: Queues,
+  said: string[] = [],
+): Promise<{ said: string[]; stop: () => Promise<void> }> {
   const hear = (_facts: object, message: string) => void said.push(message);
-  const { config } = application;
   const stop = await startSchedule({ config, queues, clock: systemClock, log: { info: hear, warn: hear } });
   onTestFinished(stop);
-  return { application, said, stop };
+  return { said, stop };
 }
 
 async function runIds({ application }: { application: Application }): Promise<string[]> {
@@ -171,7 +179,57 @@ describe("a slot", () => {
   });
 });
 
+describe("a slot that Redis does not take", () => {
+  test("is queued when Redis takes it again", async () => {
+    const redis = await useRedis();
+    const second = (new Date().getUTCSeconds() + 3) % 60; // once a minute
+    const schedule = [entry({ cron: `${second} * * * * *` })];
+    const app = new LittleApp({ redisUrl: redis.url, config: { schedule } });
+    const { said, application } = await tick(app);
+    await app.redis.config("SET", "min-replicas-to-write", "1");
+    const refused = "a scheduled run could not be queued: it is tried again";
+    await waitUntil(() => said.includes(refused), "the slot to be refused", 10_000);
+    await app.redis.config("SET", "min-replicas-to-write", "0");
+    await waitUntil(async () => (await runIds({ application })).length === 1, "the slot to be run", 20_000);
+    expect(said).toContain("slot queued");
+  });
+
+  test("gives way to a newer one that is handled already", async () => {
+    const redis = await useRedis();
+    const schedule = [entry({ cron: halfAnHourAway(), timezone: "UTC" })];
+    const app = new LittleApp({ redisUrl: redis.url, config: { schedule } });
+    await handled(app, "tidy", Date.now() - 5 * HOUR);
+    const { application } = await app.open();
+    const { queues } = await application.startWorker();
+    await app.redis.config("SET", "min-replicas-to-write", "1");
+    const { said, stop } = await tickOn(application, queues);
+    await waitUntil(() => said.length > 0, "the missed slot to be refused", 10_000);
+    await app.redis.config("SET", "min-replicas-to-write", "0");
+    await handled(app, "tidy", Date.now());
+    await systemClock.sleep(2_000);
+    await stop();
+    expect(said).not.toContain("slot queued");
+    expect(await app.redis.keys(app.key("runs", "run-*"))).toEqual([]);
+  });
+});
+
 describe("the schedule", () => {
+  test("does not forget what another live worker has in its config", async () => {
+    const app = scheduled(entry({ name: "theirs", cron: every.never }));
+    const theirs = await tick(app, "there");
+    const mine = new LittleApp({
+      redisUrl: server().url,
+      name: app.name,
+      config: { schedule: [entry({ name: "mine", cron: every.never })] },
+    });
+    await tick(mine);
+    expect((await slots(app)).toSorted()).toEqual(["mine", "theirs"]);
+    await theirs.stop();
+    await theirs.application.close();
+    await tick(mine);
+    expect(await slots(app)).toEqual(["mine"]);
+  });
+
   test("forgets an entry that is gone from the config, and nothing else of it lives in Redis", async () => {
     const app = scheduled(entry({ cron: every.never }), entry({ name: "other", cron: every.never }));
     await handled(app, "gone", Date.now());
