@@ -68,6 +68,7 @@ describe("a heartbeat", () => {
     await Promise.all([first.startWorker(), second.startWorker()]);
     expect(await second.workers()).toHaveLength(2);
     await first.close();
+    expect(await app.redis.zrange(app.key("hosts"), "0", "-1")).toEqual(["here"]);
     expect(await second.workers()).toMatchObject([{ host: "here", pid: process.pid }]);
   });
 });
