@@ -6,11 +6,15 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { parseDuration } from "../src/config/duration.ts";
+import { LONG_FORMS, runLongForms } from "./soak/long-forms.ts";
+import { Tallies } from "./soak/tally.ts";
 
 /*
- * `npm run soak [-- --for 30m] [-- --only <case>]`: repeats the fault suite for as long as asked, each time in another
- * order and with faults put off by chance, then prints how often each case passed and failed. `--only` takes a part of
- * a case's name. What the programs of a failed case said is kept. Exit code 1 when any case has failed.
+ * `npm run soak [-- --for 30m] [-- --only <case>]`: the long form of the attacks and of the parsers' fuzzing, each once;
+ * then the fault suite again and again for as long as asked, each time in another order and with faults put off by chance.
+ * At the end it prints how often each case passed and failed, and what it counted. `--only` takes a part of a case's name,
+ * such as `attacks`, `parsers: a config` or `worker is killed`. What the programs of a failed case said is kept. Exit
+ * code 1 when any case has failed.
  */
 
 const LATEST_FAULT_MS = 3_000;
@@ -33,13 +37,6 @@ const reportSchema = z.object({
   ),
 });
 
-interface Tally {
-  passed: number;
-  failed: number;
-  readonly recoveriesMs: number[];
-  readonly failures: string[];
-}
-
 process.exitCode = await main();
 
 async function main(): Promise<number> {
@@ -52,18 +49,19 @@ async function main(): Promise<number> {
     return 2;
   }
   const folder = mkdtempSync(join(tmpdir(), "safe-shutdown-soak-"));
-  const tallies = new Map<string, Tally>();
+  const tallies = new Tallies();
+  const forms = LONG_FORMS.filter(({ name }) => values.only === undefined || name.includes(values.only));
+  await runLongForms(forms, tallies, tell);
+  if (values.only !== undefined && forms.length > 0) return tallies.conclude(folder, tell);
   const begunAt = performance.now();
   let rounds = 0;
   do {
     rounds += 1;
     await round(join(folder, "round.json"), folder, rounds, values.only, tallies);
-    const failed = [...tallies.values()].reduce((sum, tally) => sum + tally.failed, 0);
-    tell(
-      `round ${rounds} ended after ${Math.round((performance.now() - begunAt) / 1_000)} s; ${failed} failed so far`,
-    );
+    const tookSeconds = Math.round((performance.now() - begunAt) / 1_000);
+    tell(`round ${rounds} ended after ${tookSeconds} s; ${tallies.failures} failed so far`);
   } while (performance.now() - begunAt < lastsMs);
-  return conclude(tallies, folder);
+  return tallies.conclude(folder, tell);
 }
 
 async function round(
@@ -71,7 +69,7 @@ async function round(
   transcripts: string,
   seed: number,
   only: string | undefined,
-  tallies: Map<string, Tally>,
+  tallies: Tallies,
 ): Promise<void> {
   const words = ["vitest", "run", "test/faults", "--reporter=json", `--outputFile=${file}`];
   const order = [
@@ -94,52 +92,19 @@ async function round(
   rmSync(file, { force: true });
 }
 
-function count(file: string, tallies: Map<string, Tally>): void {
+function count(file: string, tallies: Tallies): void {
   if (!existsSync(file)) {
-    tallyOf(tallies, "the suite itself").failed += 1;
+    tallies.failed("the suite itself", "it ended without a report");
     return;
   }
   const { testResults } = reportSchema.parse(JSON.parse(readFileSync(file, "utf8")));
   for (const { message = "", assertionResults } of testResults) {
-    if (assertionResults.length === 0) fail(tallyOf(tallies, "the suite itself"), message);
+    if (assertionResults.length === 0) tallies.failed("the suite itself", message);
     for (const { fullName, status, failureMessages, meta } of assertionResults) {
-      if (status !== "passed" && status !== "failed") continue;
-      const tally = tallyOf(tallies, fullName);
-      if (status === "failed") fail(tally, (failureMessages ?? []).join("\n"));
-      else tally.passed += 1;
-      if (meta?.recoveryMs !== undefined) tally.recoveriesMs.push(meta.recoveryMs);
+      if (status === "failed") tallies.failed(fullName, (failureMessages ?? []).join("\n"));
+      else if (status === "passed") tallies.passed(fullName, meta?.recoveryMs);
     }
   }
-}
-
-function fail(tally: Tally, message: string): void {
-  tally.failed += 1;
-  tally.failures.push(message.split("\n    at ")[0] ?? "");
-}
-
-function tallyOf(tallies: Map<string, Tally>, name: string): Tally {
-  const tally = tallies.get(name) ?? { passed: 0, failed: 0, recoveriesMs: [], failures: [] };
-  tallies.set(name, tally);
-  return tally;
-}
-
-function conclude(tallies: Map<string, Tally>, folder: string): number {
-  tell(["passed", "failed", "recovery", "longest", "   case"].map((word) => word.padStart(9)).join(""));
-  for (const [name, { passed, failed, recoveriesMs }] of [...tallies].toSorted()) {
-    const sorted = recoveriesMs.toSorted((a, b) => a - b);
-    const times = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)].map(seconds);
-    tell(`${[passed, failed, ...times].map((cell) => String(cell).padStart(9)).join("")}  ${name}`);
-  }
-  const failed = [...tallies].filter(([, tally]) => tally.failed > 0);
-  for (const [name, { failures }] of failed)
-    tell(`\n${name}:\n${[...new Set(failures)].join("\n").slice(0, 4_000)}`);
-  if (failed.length === 0) rmSync(folder, { recursive: true });
-  else tell(`\nWhat the programs said is in ${folder}`);
-  return failed.length > 0 || tallies.size === 0 ? 1 : 0;
-}
-
-function seconds(ms: number | undefined): string {
-  return ms === undefined ? "" : `${(ms / 1_000).toFixed(1)} s`;
 }
 
 function tell(line: string): void {

@@ -9,7 +9,10 @@ export interface JsonSchema {
   readonly anyOf?: readonly JsonSchema[];
 }
 
-/** The config file as a JSON Schema, for editors: what `config/safe-shutdown.schema.json` holds. */
+let schema: JsonSchema | undefined;
+
+/** The config file as a JSON Schema, for editors: what `config/safe-shutdown.schema.json` holds. Made once. */
 export function configJsonSchema(): JsonSchema {
-  return z.toJSONSchema(configFileSchema, { io: "input", target: "draft-2020-12" }) as JsonSchema;
+  schema ??= z.toJSONSchema(configFileSchema, { io: "input", target: "draft-2020-12" }) as JsonSchema;
+  return schema;
 }

@@ -64,15 +64,15 @@ interface Parts extends Omit<OfAny, "db"> {
   readonly parameters: UrlParameters;
 }
 
-const parsers: Readonly<Record<string, (parts: Parts) => RedisAddress>> = {
-  redis: single,
-  rediss: single,
-  "redis+unix": socket,
-  "redis+sentinel": sentinel,
-  "rediss+sentinel": sentinel,
-  "redis+cluster": cluster,
-  "rediss+cluster": cluster,
-};
+const parsers: ReadonlyMap<string, (parts: Parts) => RedisAddress> = new Map([
+  ["redis", single],
+  ["rediss", single],
+  ["redis+unix", socket],
+  ["redis+sentinel", sentinel],
+  ["rediss+sentinel", sentinel],
+  ["redis+cluster", cluster],
+  ["rediss+cluster", cluster],
+]);
 const SHAPE = /^([a-z+]+):\/\/(?:([^/?#]*)@)?([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?$/i;
 
 /**
@@ -81,9 +81,9 @@ const SHAPE = /^([a-z+]+):\/\/(?:([^/?#]*)@)?([^/?#]*)(\/[^?#]*)?(?:\?([^#]*))?$
  */
 export function parseRedisUrl(text: string): RedisAddress {
   const [, scheme = "", userInfo = "", authority = "", path = "", query = ""] = SHAPE.exec(text) ?? [];
-  const parser = parsers[scheme.toLowerCase()];
+  const parser = parsers.get(scheme.toLowerCase());
   if (parser === undefined) {
-    throw new UrlFault(`expected a URL that begins with one of ${Object.keys(parsers).join("://, ")}://`);
+    throw new UrlFault(`expected a URL that begins with one of ${[...parsers.keys()].join("://, ")}://`);
   }
   const [, user = "", password = ""] = /^([^:]*):?(.*)$/s.exec(userInfo) ?? [];
   const parameters = new UrlParameters(query);

@@ -5,6 +5,9 @@ import { entriesAt } from "./unchecked.ts";
 /** The jobs of the flow `clean` that come with the package. */
 const CLEANING = ["clean-session-locks", "prune-redis", "clean-temp-files"];
 
+/** node-cron lists every number of a range before it looks at their size: 0-599999999 would take all memory. */
+const LONG_NUMBER = /\d{3}/;
+
 /**
  * What is wrong with a schedule: an unknown job, an expression node-cron does not read, a date that never comes
  * (31 February), an unknown time zone. node-cron is loaded only when there is a schedule: it costs 15 ms.
@@ -20,7 +23,9 @@ export async function scheduleFindings(input: unknown): Promise<Finding[]> {
     const timezone = valueAt(entry, ["timezone"]);
     if (!hasOwnJobs) findings.push(...unknownJobs(path, entry));
     if (typeof cron === "string" && cron !== "") {
-      const errors = validateDetailed(cron).errors.map((error) => `${error.field}: ${error.message}`);
+      const errors = LONG_NUMBER.test(cron)
+        ? ["a number in it has at most two digits"]
+        : validateDetailed(cron).errors.map((error) => `${error.field}: ${error.message}`);
       if (errors.length > 0) {
         findings.push({
           path: [...path, "cron"],

@@ -5,11 +5,13 @@ import { parseMounts } from "../../src/system/mounts.ts";
 import { parsePidFile } from "../../src/system/pid-file.ts";
 import { parseStat, parseStatus } from "../../src/system/process-stat.ts";
 import { equal, mutationsOf, quickly } from "./parsers/inputs.ts";
+import { cleanUp, CHECKS as OF_CONFIG } from "./parsers/of-config.ts";
+import { CHECKS as OF_REDIS } from "./parsers/of-redis.ts";
 import * as reference from "./parsers/references.ts";
 import { SAMPLES } from "./parsers/samples.ts";
 
 /*
- * Every parser of what others write: pid files, the texts of /proc, locks. Each gets true texts that were mutilated at
+ * Every parser of what others write: pid files, the texts of /proc, locks, the config, what is in Redis. Each gets true texts that were mutilated at
  * random, and random bytes; it must answer, soon, and as its slow and obvious reference does.
  */
 
@@ -18,7 +20,7 @@ const latin1 = (bytes: Buffer) => bytes.toString("latin1");
 /** Stands for the number of a live process in a text. */
 const LIVE = 4_242;
 
-const CHECKS: Record<string, fc.IProperty<unknown>> = {
+const CHECKS: Record<string, fc.IRawProperty<unknown, boolean>> = {
   "pid files": fc.property(mutationsOf(SAMPLES.pidFiles), (bytes) =>
     equal(quickly(parsePidFile, bytes), reference.pidFile(bytes)),
   ),
@@ -67,17 +69,22 @@ const CHECKS: Record<string, fc.IProperty<unknown>> = {
       equal(owner, { pid: LIVE, host });
     },
   ),
+  ...OF_CONFIG,
+  ...OF_REDIS,
 };
 
 export const PARSERS = Object.keys(CHECKS);
 
 /**
- * Gives each parser, or only the named one, so many inputs. Throws at the first wrong answer, with the input made as
- * small as possible and the seed that finds it again.
+ * Gives one parser so many inputs. Rejects at the first wrong answer, with the input made as small as possible and the
+ * seed that finds it again.
  */
-export function run({ inputs, only }: { inputs: number; only?: string }): void {
-  for (const [name, property] of Object.entries(CHECKS)) {
-    if (only !== undefined && name !== only) continue;
-    fc.assert(property, { numRuns: inputs });
+export async function run(parser: string, inputs: number): Promise<void> {
+  const check = CHECKS[parser];
+  if (check === undefined) throw new Error(`expected one of ${PARSERS.join(", ")}, got ${parser}`);
+  try {
+    await fc.assert(check, { numRuns: inputs });
+  } finally {
+    cleanUp();
   }
 }

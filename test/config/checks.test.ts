@@ -84,6 +84,7 @@ describe("refused", () => {
     "0 0 31 4,6 *",
     "0 0 * * 8",
     "@never",
+    "*/15 *9999999 * * *", // a range of 600 million hours
   ])("when the cron expression %s has no time", async (cron) => {
     const yaml = `app: a\nschedule: [{ name: s, run: clean, cron: "${cron}" }]`;
     expect(await problemsOf(loadText(yaml))).toMatchObject([{ path: "schedule[0].cron" }]);

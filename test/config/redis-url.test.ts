@@ -117,6 +117,7 @@ test.each([
   ["redis+cluster://", "a host such as"],
   ["redis:h", "redis+unix"],
   ["http://h", "redis+unix"],
+  ["constructor://h", "redis+unix"],
   ["h:6379", "redis+unix"],
   ["", "redis+unix"],
 ])("%j is no Redis URL: %s", (url, why) => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import * as keyRewrite from "../attacks/key-rewrite.ts";
 import { makeApp } from "../support/app.ts";
 import { DAY, HOUR } from "../support/hands.ts";
 import { sharedRedis } from "../support/redis.ts";
@@ -55,5 +56,18 @@ describe("a result that is too large to be read without holding Redis up", () =>
     expect(lines).toContain(`result:* (db 0): ${outcome}: ${reason}`);
     expect(await reads()).toBe(read);
     expect(await redis.client().exists("result:1")).toBe(outcome === "kept" ? 1 : 0);
+  });
+});
+
+describe("beside a client that rewrites the keys all the time", () => {
+  test("no fresh one goes", async () => {
+    const { removed, kept, lost } = await keyRewrite.run({ seconds: 3 });
+    expect(lost).toBe(0);
+    expect([removed > 0, kept > 0]).toEqual([true, true]); // the race was really hit
+  });
+
+  test("the attack bites: who looks first and removes then removes fresh ones", async () => {
+    const { lost } = await keyRewrite.run({ seconds: 3, how: "naive" });
+    expect(lost).toBeGreaterThan(0);
   });
 });

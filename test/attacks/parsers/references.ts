@@ -108,3 +108,91 @@ export function descriptor(text: string) {
   const mountId = value("mnt_id:", 15);
   return { mountId: mountId === undefined ? undefined : Number(mountId), inode: value("ino:", 20) };
 }
+
+/** The milliseconds of a JSON setting: at its steps, else the default; anything but a number above 0 is refused. */
+export function settingIn(bytes: Buffer, steps: readonly string[], defaultMs: number, unitMs: number) {
+  const text = bytes.toString("utf8");
+  if (!Buffer.from(text).equals(bytes)) return "refused"; // no UTF-8
+  let value: unknown;
+  try {
+    value = JSON.parse(text.startsWith("\ufeff") ? text.slice(1) : text);
+  } catch {
+    return "refused";
+  }
+  for (const step of steps) {
+    if (typeof value !== "object" || value === null) return defaultMs;
+    value = new Map(Object.entries(value)).get(step);
+    if (value === undefined) return defaultMs;
+  }
+  if (typeof value !== "number" || !(value > 0)) return "refused";
+  const ms = Math.round(value * unitMs);
+  return ms >= 1 && ms <= Number.MAX_SAFE_INTEGER ? ms : "refused";
+}
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const isLetterOrDigit = (one: string) => LETTERS.includes(one) || isDigit(one);
+const isBoolean = (value: unknown) => value === true || value === false;
+
+function isName(value: unknown): boolean {
+  if (typeof value !== "string" || value.length < 1 || value.length > 63) return false;
+  const [first = "", ...others] = value.split("");
+  return isLetterOrDigit(first) && others.every((one) => isLetterOrDigit(one) || "._-".includes(one));
+}
+
+function isNames(value: unknown, most: number): boolean {
+  return Array.isArray(value) && value.length >= 1 && value.length <= most && value.every(isName);
+}
+
+function isRunId(value: unknown): boolean {
+  if (typeof value !== "string" || !value.startsWith("run-")) return false;
+  const rest = value.slice(4).split("");
+  return (
+    rest.length >= 1 && rest.length <= 200 && rest.every((one) => isLetterOrDigit(one) || "._-".includes(one))
+  );
+}
+
+const isWhole = (value: unknown) => typeof value === "number" && Math.floor(value) === value && value >= 0;
+const isFlow = (value: unknown) => value === "shutdown" || value === "stop" || value === "clean";
+const isMode = (value: unknown) => value === "plan" || value === "apply";
+
+/** Every key of a mapping by its rule; a key without a rule is one too many. */
+function isMapping(value: unknown, rules: Readonly<Record<string, (value: unknown) => boolean>>): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const keys = new Map(Object.entries(value));
+  const known = new Map(Object.entries(rules));
+  return (
+    [...keys.keys()].every((key) => known.has(key)) &&
+    [...known].every(([key, isRight]) => isRight(keys.get(key)))
+  );
+}
+
+const orAbsent = (isRight: (value: unknown) => boolean) => (value: unknown) =>
+  value === undefined || isRight(value);
+
+export function isRequest(data: unknown): boolean {
+  const isHosts = (value: unknown) =>
+    value === "all" ||
+    (isNames(value, 10_000) && Array.isArray(value) && value.length === new Set(value).size);
+  return isMapping(data, {
+    version: (value) => value === 1,
+    ...{ flow: isFlow, mode: isMode, hosts: isHosts },
+    jobs: orAbsent((value) => isNames(value, 100)),
+    ...{ schedule: orAbsent(isName), force: orAbsent(isBoolean), keepRedis: orAbsent(isBoolean) },
+  });
+}
+
+export function isTask(data: unknown): boolean {
+  return isMapping(data, {
+    version: (value) => value === 1,
+    ...{ run: isRunId, flow: isFlow, mode: isMode, job: isName, host: orAbsent(isName) },
+    stage: (value) => isWhole(value) && Number(value) <= 100,
+    ...{ force: isBoolean, keepRedis: isBoolean },
+  });
+}
+
+export function isDeadline(data: unknown): boolean {
+  return isMapping(data, {
+    run: (value) => typeof value === "string",
+    stage: (value) => isWhole(value) && Number(value) <= Number.MAX_SAFE_INTEGER,
+  });
+}
