@@ -1,5 +1,3 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +8,7 @@ import { type PrivateRedis, startPrivateRedis } from "../demo/redis.ts";
 import { type PrivateCluster, startPrivateCluster } from "../demo/redis-cluster.ts";
 import { drawBars } from "./chart.ts";
 import { compare, type Measurement, type Subject } from "./measure.ts";
+import { peakOf } from "./peak-memory.ts";
 import { blockingLoop, hasPython, prune, python, redisCli, scanStream } from "./redis/contenders.ts";
 import { fill, remarkOn } from "./redis/keys.ts";
 import { type Latency, latencyDuring } from "./redis/other-client.ts";
@@ -32,6 +31,7 @@ export const redis: Suite = {
     `script call that does the same and lets nobody else be answered meanwhile; ${ROUNDS} rounds, each on fresh keys.`,
   notes: () => notes,
   async run() {
+    notes.length = 0;
     const directory = await realpath(await mkdtemp(join(tmpdir(), "safe-shutdown-bench-")));
     const server = await startPrivateRedis();
     // filling holds a node for longer than a Cluster usually waits
@@ -157,10 +157,6 @@ async function pythons({ port }: PrivateRedis, client: Redis): Promise<string> {
   );
 }
 
-const PROBE = `data:text/javascript,${encodeURIComponent(`
-import { writeSync } from "node:fs";
-process.on("exit", () => writeSync(2, "PROBE " + process.resourceUsage().maxRSS + "\\n"));`)}`;
-
 async function memory({ url }: PrivateRedis, client: Redis, directory: string): Promise<string> {
   await writeFile(
     join(directory, "safe-shutdown.yaml"),
@@ -169,36 +165,18 @@ async function memory({ url }: PrivateRedis, client: Redis, directory: string): 
   const peaks: number[] = [];
   for (const matching of [10_000, 10_000_000]) {
     await fill(client, matching);
-    peaks.push(await peakOf(directory, url));
+    const words = [CLI, "clean", "prune-redis", "--yes", "--inline"];
+    peaks.push(await peakOf(words, directory, { SAFE_SHUTDOWN_REDIS_URL: url }));
     const remark = await remarkOn(client, matching);
     if (remark !== undefined) throw new Error(`of ${matching} keys ${remark}`);
   }
   await client.flushall();
-  const [few = Number.NaN, many = Number.NaN] = peaks.map((kilobytes) => kilobytes / 1_000);
+  const [few = Number.NaN, many = Number.NaN] = peaks;
   const ratio = many / few;
   return (
     `Memory (peak RSS) of \`safe-shutdown clean prune-redis\`: ${few.toFixed(0)} MB for 10,000 keys, ${many.toFixed(0)} MB for ` +
     `10,000,000: ${ratio.toFixed(2)} times, at most 1.3: ${verdict(ratio <= 1.3)}.`
   );
-}
-
-async function peakOf(cwd: string, url: string): Promise<number> {
-  const child = spawn(
-    process.execPath,
-    ["--import", PROBE, CLI, "clean", "prune-redis", "--yes", "--inline"],
-    {
-      cwd,
-      env: { ...process.env, SAFE_SHUTDOWN_REDIS_URL: url },
-      stdio: ["ignore", "ignore", "pipe"],
-    },
-  );
-  let said = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    said += chunk.toString();
-  });
-  const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`safe-shutdown ended with ${code}:\n${said}`);
-  return Number(/PROBE (\d+)/.exec(said)?.[1]);
 }
 
 function verdict(holds: boolean): string {

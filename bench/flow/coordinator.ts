@@ -3,6 +3,7 @@
  * `ms`, and the peak of its memory in MB.
  */
 import { connect } from "../../src/index.ts";
+import { peakMegabytes } from "../peak-memory.ts";
 
 const [root = ""] = process.argv.slice(2);
 
@@ -11,8 +12,6 @@ const startedAtMs = performance.now();
 const run = await application.start("shutdown", { hosts: "all", keepRedis: true });
 const { verdict, hosts } = await run.report();
 const ms = performance.now() - startedAtMs;
-console.log(
-  JSON.stringify({ ms, megabytes: process.resourceUsage().maxRSS / 1_000, verdict, hosts: hosts.length }),
-);
+console.log(JSON.stringify({ ms, megabytes: peakMegabytes(), verdict, hosts: hosts.length }));
 await application.close();
 process.exit();
