@@ -8,8 +8,10 @@ import { createInterface } from "node:readline";
 /** Where a Redis of somebody else's may be listening: never ours. */
 const USUAL_PORT = 6379;
 
-/** The path of redis-server, else of valkey-server, on PATH. */
+/** The path of redis-server, else of valkey-server, on PATH; SAFE_SHUTDOWN_TEST_SERVER names another. */
 export function findServer(): string {
+  const { SAFE_SHUTDOWN_TEST_SERVER: asked } = process.env;
+  if (asked !== undefined) return asked;
   for (const directory of (process.env.PATH ?? "").split(delimiter)) {
     for (const name of ["redis-server", "valkey-server"]) {
       if (directory && isExecutable(join(directory, name))) return join(directory, name);

@@ -83,21 +83,32 @@ describe("the worker", () => {
   test.each([
     {
       what: "loses its permissions",
-      break: ["ACL", "SETUSER", "default", "-evalsha", "-eval", "-bzpopmin"],
-      mend: ["ACL", "SETUSER", "default", "+@all"],
+      break: ["ACL SETUSER worker -evalsha -eval -bzpopmin"],
+      mend: "ACL SETUSER worker +@all",
     },
     {
       what: "finds Redis read-only",
-      break: ["REPLICAOF", "127.0.0.1", "1"],
-      mend: ["REPLICAOF", "NO", "ONE"],
+      break: ["REPLICAOF 127.0.0.1 1"],
+      mend: "REPLICAOF NO ONE",
+    },
+    {
+      what: "finds Redis full",
+      break: ["CONFIG SET maxmemory 1"],
+      mend: "CONFIG SET maxmemory 0",
+    },
+    {
+      what: "finds its password changed when it reconnects",
+      break: ["ACL SETUSER worker resetpass >other", "CLIENT KILL USER worker"],
+      mend: "ACL SETUSER worker resetpass >secret",
     },
   ])("$what: says so a few times, burns no processor, and goes on when it is mended", async (fault) => {
     const redis = await useRedis();
     const admin = useClient(redis.url);
-    const app = new LittleApp({ redisUrl: redis.url });
+    const ask = (command: string) => admin.call(...(command.split(" ") as [string, ...string[]]));
+    await ask("ACL SETUSER worker on >secret ~* &* +@all");
+    const app = new LittleApp({ redisUrl: redis.url.replace("://", "://worker:secret@") });
     const worker = await app.startWorker();
-    const [command = "", ...args] = fault.break;
-    await admin.call(command, ...args);
+    for (const command of fault.break) await ask(command);
     await worker.stderr.waitFor(/Redis refuses: no job is taken for a while/, 30_000);
     const before = worker.stderr.text.split("\n").length;
     const cpuMs = await cpuMsOf(worker.pid);
@@ -105,8 +116,7 @@ describe("the worker", () => {
     expect(worker.stderr.text.split("\n").length - before).toBeLessThan(20);
     expect((await cpuMsOf(worker.pid)) - cpuMs).toBeLessThan(1_500);
 
-    const [mend = "", ...how] = fault.mend;
-    await admin.call(mend, ...how);
+    await ask(fault.mend);
     const { application } = await app.open();
     await waitUntil(
       async () => (await application.workers()).length === 1,
