@@ -17,11 +17,15 @@ import { CELERY_RESULTS } from "./celery-script.ts";
 export const PRUNE_PAGE = `
 -- Looked up once: what is done for each of a million keys counts.
 local call, byte, sub, find = redis.call, string.byte, string.sub, string.find
--- From Redis 7.2 on, and in Valkey, TIME stands still while a script runs: it tells when it is, not how long it takes.
-local time = call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
--- The processor time of the whole server: what others of its threads use ends a call sooner, never later.
-local function clock() return os.clock() * 1000000 end
+local function time()
+  local t = call('TIME')
+  return tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+local now = math.floor(time() / 1000)
+-- From Redis 7.2 on, and in Valkey, TIME stands still while a script runs, but there is os.clock(): the processor time
+-- of the whole server. What others of its threads use ends a call sooner, never later.
+local has_os, os_clock = pcall(function() return os.clock end)
+local clock = has_os and function() return os_clock() * 1000000 end or time
 local started = clock()
 local cursor, rule, room, room_bytes = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
