@@ -84,7 +84,8 @@ function move(at: string, to: string): void {
   } catch (error) {
     const code = systemCodeOf(error);
     if (code === "EXDEV") {
-      throw new CannotMove("it cannot be moved: the quarantine is on another file system", { cause: error });
+      const where = "on another file system, or on another layer of this one"; // rename(2) of overlayfs
+      throw new CannotMove(`it cannot be moved: the quarantine is ${where}`, { cause: error });
     }
     if (code === "ENOENT" && lstatSync(at, { throwIfNoEntry: false }) !== undefined) {
       throw new CannotMove("it cannot be moved: the quarantine is gone", { cause: error });

@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -19,6 +20,7 @@ import type { FileEntry, Files } from "../../src/system/files.ts";
 import { untilOf } from "../../src/system/quarantine.ts";
 import { Restorer } from "../../src/system/restorer.ts";
 import { makeApp } from "../support/app.ts";
+import { FILE_SYSTEMS } from "../support/file-systems.ts";
 import { all, DAY, handsOn, mountAt, put, RUN, removed, seen, stoppedClock } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { isRoot } from "../support/plain-user.ts";
@@ -96,6 +98,43 @@ describe("a file moved to quarantine", () => {
     expect(readFileSync(full, "utf8")).toBe("somebody else's");
     expect(readdirSync(join(root, QUARANTINE))).toEqual([]);
   });
+
+  test.each([
+    { how: "longer", rewrite: (full: string) => appendFileSync(full, " and new") },
+    { how: "as long, at another time", rewrite: (full: string) => writeFileSync(full, "new") },
+  ])("is rewritten at the last moment, $how: it is put back", async ({ rewrite }) => {
+    const root = temporaryDirectory();
+    const { files } = handsOn(root, { ownRoot: root });
+    const full = put(root, "a", "old");
+    const entry = seen(files, "a");
+    moment.before.renameSync = () => rewrite(full);
+    expect(await move(files, entry)).toEqual({
+      outcome: "changed",
+      reason: "it is no longer what was looked at",
+    });
+    expect(readFileSync(full, "utf8")).toContain("new");
+    expect(readdirSync(join(root, QUARANTINE))).toEqual([]);
+  });
+
+  test.runIf(isRoot)(
+    "stays when the kernel cannot move it: a directory in a lower layer",
+    async (context) => {
+      const overlay = FILE_SYSTEMS["overlayfs with layers on two file systems"]?.();
+      if (overlay === undefined) throw new Error("expected an overlay");
+      const { root, below } = overlay;
+      put(below, "__pycache__/a.pyc");
+      if (!overlay.mount()) context.skip("mount is not permitted here");
+      const { files } = handsOn(root, { ownRoot: root });
+      const entry = seen(files, "__pycache__");
+      const unit = (await files.unitOf(entry, ["*.pyc"])).unit;
+      expect(await files.removeOne({ entry, unit, reason: "a test", quarantineMs: DAY })).toEqual({
+        outcome: "kept",
+        reason:
+          "it cannot be moved: the quarantine is on another file system, or on another layer of this one",
+      });
+      expect(existsSync(join(root, "__pycache__/a.pyc"))).toBe(true);
+    },
+  );
 
   test("goes at the last moment: nothing is left to do", async () => {
     const root = temporaryDirectory();
