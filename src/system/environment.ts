@@ -27,8 +27,8 @@ function hostWarnings(): Problem[] {
     warnings.push({
       path: "this user",
       message:
-        "not root: what other users' processes have open or locked cannot be seen, so such locks are kept",
-      hint: "run it as root to have locks judged and every service stopped",
+        "not root: what other users' processes have open cannot be seen, so that locks are kept, and an old temp file goes though one of them may have it open",
+      hint: "run it as root to have both judged and every service stopped",
     });
   }
   if (platform() === "linux" && !canSendExactly()) {

@@ -1,9 +1,19 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmdirSync,
+  symlinkSync,
+} from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { cliIn, jobOf, reasonOf, reportOf, useApplication } from "../support/application.ts";
-import { put } from "../support/hands.ts";
+import { handsOn, openToAll, put, seen } from "../support/hands.ts";
+import { asPlainUser, isRoot, plainUserAvailable } from "../support/plain-user.ts";
 import { isAlive, spawnIdle, spawnProcess, waitUntil } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
@@ -92,4 +102,44 @@ test("a dry run does not disturb who waits to write into a FIFO that is called l
   expect([0, 3]).toContain(code);
   const read = spawnSync("timeout", ["5", "cat", fifo], { encoding: "utf8" });
   expect(read.stdout).toBe("undisturbed\n");
+});
+
+describe.runIf(isRoot && plainUserAvailable())("what root has open, a plain user cannot see", () => {
+  test("so that an old temp file goes, which root would keep; the process goes on with it", async () => {
+    const root = temporaryDirectory();
+    const file = put(root, "logs/app.log.1", "line\n");
+    openToAll(root);
+    chmodSync(join(root, "logs"), 0o777);
+    const { files } = handsOn(root);
+    const descriptor = openSync(file, "r+");
+    try {
+      expect(files.openedBy(seen(files, "logs/app.log.1"))).toBe(process.pid);
+      const answer = asPlainUser(
+        `const { files } = handsOn(facts.root);
+         const entry = files.look("logs/app.log.1");
+         answer([files.openedBy(entry) ?? null, (await files.removeOne({ entry, reason: "old" })).outcome]);`,
+        { root },
+      );
+      expect(answer).toEqual([null, "done"]);
+      expect([existsSync(file), readFileSync(descriptor, "utf8")]).toEqual([false, "line\n"]);
+    } finally {
+      closeSync(descriptor);
+    }
+  });
+
+  test("and `check` says so beforehand", async () => {
+    const root = temporaryDirectory();
+    openToAll(root);
+    const answer = asPlainUser(
+      `const { environmentWarnings } = await import(dist + "system/environment.js");
+       const url = "redis://127.0.0.1:1/0";
+       answer(await environmentWarnings({ redis: { url }, queue: { url }, pidNamespace: "auto" }));`,
+      { root },
+    );
+    expect(answer).toContainEqual({
+      path: "this user",
+      message: expect.stringMatching(/^not root: .* locks are kept, and an old temp file goes though/),
+      hint: "run it as root to have both judged and every service stopped",
+    });
+  });
 });
