@@ -1,7 +1,8 @@
-import { realpathSync, statfsSync, statSync } from "node:fs";
+import { type Stats, statfsSync, statSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { dirname, resolve } from "node:path";
 import { messageOf, SafeShutdownError } from "../errors.ts";
+import { type Step, wayTo } from "./way-to.ts";
 
 /** Directories of the system itself: nothing directly in them is an application. */
 const SYSTEM_DIRECTORIES = [
@@ -65,7 +66,8 @@ const KERNEL_FILE_SYSTEMS = new Map([
 
 /**
  * The real, absolute path of the application's root.
- * Throws `refused` when it is missing, no directory, `/`, a home directory or a system directory.
+ * Throws `refused` when it is missing, no directory, `/`, a home directory or a system directory, and when somebody else's
+ * link leads to it.
  */
 export function resolveRoot(path: string): string {
   const root = realPath(path);
@@ -80,13 +82,31 @@ export function resolveRoot(path: string): string {
 function realPath(path: string): string {
   if (path === "")
     throw new SafeShutdownError("refused", "the root is empty: name the application's directory");
+  const steps = stepsTo(path);
+  const end = steps.at(-1);
+  if (end?.stats.isDirectory() !== true)
+    throw new SafeShutdownError("refused", `the root ${JSON.stringify(path)} is not a directory`);
+  const link = steps.find(({ stats }) => stats.isSymbolicLink() && !mayLead(stats, end.stats));
+  if (link === undefined) return end.at;
+  const why = `uid ${link.stats.uid} made this link, and uid ${end.stats.uid} owns ${JSON.stringify(end.at)}, where it leads`;
+  const message = `the root leads through ${JSON.stringify(link.at)}: ${why}. Name the directory itself with --root.`;
+  throw new SafeShutdownError("refused", message);
+}
+
+function stepsTo(path: string): Step[] {
   try {
-    const real = realpathSync(resolve(path));
-    if (statSync(real).isDirectory()) return real;
+    return [...wayTo(resolve(path))];
   } catch (error) {
     throw new SafeShutdownError("refused", `the root cannot be used: ${messageOf(error)}`, { cause: error });
   }
-  throw new SafeShutdownError("refused", `the root ${JSON.stringify(path)} is not a directory`);
+}
+
+/**
+ * Whose link may lead to the root: root's, ours, or of whom the root belongs to. With another's he could send us, with
+ * our rights, to whatever application he likes; the kernel's protected_symlinks (proc(5)) is the same idea.
+ */
+function mayLead(link: Stats, end: Stats): boolean {
+  return [0, process.geteuid?.(), end.uid].includes(link.uid);
 }
 
 function reasonToRefuse(root: string): string | undefined {

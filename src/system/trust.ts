@@ -1,6 +1,7 @@
-import { fstatSync, lstatSync, readlinkSync, type Stats } from "node:fs";
+import { fstatSync, lstatSync, type Stats } from "node:fs";
 import { posix } from "node:path";
 import { messageOf, type Problem, SafeShutdownError } from "../errors.ts";
+import { wayTo } from "./way-to.ts";
 
 /*
  * What root reads, root does: a config that somebody else can change would let him have done whatever he likes. So
@@ -8,9 +9,6 @@ import { messageOf, type Problem, SafeShutdownError } from "../errors.ts";
  */
 
 const ROOT = 0;
-/** As many links as the kernel follows (path_resolution(7)). */
-const MOST_LINKS = 40;
-
 /**
  * Throws `refused`, with a hint, when this runs as root and somebody else could change what is read at `path`, which
  * is open as `descriptor`: so what was checked is what is read. Does nothing for any other user.
@@ -22,24 +20,12 @@ export function requireTrust(path: string, descriptor: number): void {
 }
 
 function problemOnTheWay(path: string, descriptor: number): Problem | undefined {
-  const pending = namesOf(posix.resolve(path));
-  let at = "/";
-  let links = 0;
+  let at = path;
   try {
-    for (let name: string | undefined = ""; name !== undefined; name = pending.shift()) {
-      const next = posix.join(at, name);
-      const stats = lstatSync(next);
-      const fault = faultOf(stats);
-      if (fault !== undefined) return problemOf(path, next, fault, stats);
-      if (!stats.isSymbolicLink()) {
-        at = next;
-        continue;
-      }
-      links += 1;
-      if (links > MOST_LINKS) return problemOf(path, next, "leads through too many links", stats);
-      const target = readlinkSync(next);
-      if (target.startsWith("/")) at = "/";
-      pending.unshift(...namesOf(target));
+    for (const step of wayTo(path)) {
+      const fault = faultOf(step.stats);
+      if (fault !== undefined) return problemOf(path, step.at, fault, step.stats);
+      at = step.at;
     }
     const [seen, open] = [lstatSync(at), fstatSync(descriptor)];
     if (seen.dev === open.dev && seen.ino === open.ino) return undefined;
@@ -47,10 +33,6 @@ function problemOnTheWay(path: string, descriptor: number): Problem | undefined 
   } catch (error) {
     return { path, message: `cannot tell who may change it: ${messageOf(error)}`, hint: "try again" };
   }
-}
-
-function namesOf(path: string): string[] {
-  return path.split("/").filter((name) => name !== "" && name !== ".");
 }
 
 /** In a sticky directory, such as /tmp, nobody can take the place of what is root's. A link has no mode. */

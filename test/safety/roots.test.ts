@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { expect, test } from "vitest";
+import { chownSync, existsSync, lchownSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { resolveRoot } from "../../src/system/root.ts";
 import { CLI, runCli } from "../support/cli.ts";
+import { isRoot } from "../support/plain-user.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
 /* Always dry runs: should a guard fail here one day, the machine must not pay for it. */
@@ -39,4 +42,52 @@ test.runIf(mayMount)("a second name of /, by a bind mount, is refused as / is", 
   );
   expect(stderr).toContain("it is the root of the file system");
   expect(status).toBe(4);
+});
+
+describe.runIf(isRoot)("a link on the way to the root", () => {
+  const [ROOT, APP, OTHER] = [0, 65_534, 12_345];
+
+  /** The real directory of one, and a path that leads there through a link of another. */
+  function linked(linkOwner: number, directoryOwner: number, below = ""): { real: string; path: string } {
+    const top = temporaryDirectory();
+    const real = join(top, "victim", below);
+    mkdirSync(real, { recursive: true });
+    chownSync(real, directoryOwner, directoryOwner);
+    symlinkSync("victim", join(top, "current"));
+    lchownSync(join(top, "current"), linkOwner, linkOwner);
+    return { real, path: join(top, "current", below) };
+  }
+
+  test.each([
+    { what: "of root's", link: ROOT, directory: APP },
+    { what: "of the application's user, to what is his", link: APP, directory: APP },
+  ])("$what is followed", ({ link, directory }) => {
+    const { real, path } = linked(link, directory);
+    expect(resolveRoot(path)).toBe(real);
+  });
+
+  test.each([
+    { what: "at its end", below: "", directory: OTHER },
+    { what: "in the middle", below: "app", directory: OTHER },
+    { what: "to a directory of root's", below: "", directory: ROOT },
+  ])(
+    "with which a user sends root to somebody else's application is refused: $what",
+    async ({ below, directory }) => {
+      const { path } = linked(APP, directory, below);
+      const args = ["clean", "--dry-run", "--inline", "--root", path];
+      const { code, stderr } = await runCli(args, { cwd: temporaryDirectory() });
+      expect(stderr).toMatch(
+        /the root leads through ".*current": uid 65534 made this link, and uid \d+ owns/,
+      );
+      expect(code).toBe(4);
+    },
+  );
+
+  test("that leads to /, or back to where it lies, is seen as what it is", () => {
+    const top = temporaryDirectory();
+    symlinkSync("/", join(top, "all"));
+    symlinkSync(".", join(top, "here"));
+    expect(() => resolveRoot(join(top, "all"))).toThrow("it is the root of the file system");
+    expect(resolveRoot(join(top, "here"))).toBe(top);
+  });
 });

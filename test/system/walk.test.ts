@@ -75,6 +75,11 @@ describe("removing gives back", () => {
       bytes: 0,
     },
     {
+      what: "its blocks for a sparse giant with something in it",
+      arrange: (root: string) => truncateSync(put(root, "a", "x".repeat(8_192)), 50_000_000_000),
+      bytes: 8_192,
+    },
+    {
       what: "the size of a plain file",
       arrange: (root: string) => put(root, "a", "x".repeat(10_000)),
       bytes: 10_000,
