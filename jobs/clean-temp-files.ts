@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { TempRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
+import type { Effect } from "../src/report/report.ts";
 import type { Condemned, Contents, FileEntry } from "../src/system/files.ts";
 import { matcherOf } from "../src/system/patterns.ts";
 import type { PidFileFinding, ServiceState } from "../src/system/processes.ts";
@@ -13,36 +14,41 @@ export const cleanTempFiles = defineJob({
   input: z.strictObject({}),
   async run(_input, context) {
     const { files, report } = context;
-    for await (const { condemned, effect } of files.remove(litter(context))) {
-      report.add(condemned.entry.path, effect);
+    for await (const removed of files.removeMany(litter(context))) {
+      report.addMany(removed.map(({ condemned, effect }) => ({ target: condemned.entry.path, effect })));
     }
   },
 });
 
-/** What is to go: what the rules mean, then what has been in quarantine for long enough. */
-async function* litter(context: JobContext): AsyncGenerator<Condemned> {
+/** What is to go, in handfuls: what the rules mean, then what has been in quarantine for long enough. */
+async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]> {
   const { config, files, report } = context;
   const isLock = matcherOf(config.locks.flatMap(({ patterns }) => patterns));
-  for await (const { rule, path, entry, kept } of files.find(config.temp)) {
-    if (entry === undefined) {
-      report.kept(path, kept);
-      continue;
+  const reasons = new Map(config.temp.map((rule) => [rule, describe(rule)]));
+  for await (const found of files.findMany(config.temp)) {
+    const condemned: Condemned[] = [];
+    const staying: { target: string; effect: Effect }[] = [];
+    for (const { rule, path, entry, kept } of found) {
+      const contents =
+        entry !== undefined && rule.kind === "directories"
+          ? await files.unitOf(entry, rule.holding)
+          : undefined;
+      const look = () => (entry === undefined ? kept : reasonToKeep(entry, contents, rule, isLock, context));
+      const answer = look();
+      const reason = answer instanceof Promise ? await answer : answer;
+      if (reason !== undefined) staying.push({ target: path, effect: { outcome: "kept", reason } });
+      else if (entry !== undefined)
+        condemned.push({
+          ...{ entry, rule, reason: reasons.get(rule) ?? describe(rule), unit: contents?.unit },
+          quarantineMs: "quarantineMs" in rule ? rule.quarantineMs : undefined,
+          // what is kept for a process's sake: it may have started meanwhile
+          lastLook: isForAProcess(rule) ? look : undefined,
+        });
     }
-    const isUnit = rule.kind === "directories";
-    const contents = isUnit ? await files.unitOf(entry, rule.holding) : undefined;
-    const look = () => reasonToKeep(entry, contents, rule, isLock, context);
-    const reason = await look();
-    if (reason !== undefined) report.kept(path, reason);
-    else
-      yield {
-        ...{ entry, rule, reason: describe(rule) },
-        ...(contents !== undefined && { unit: contents.unit }),
-        ...("quarantineMs" in rule && { quarantineMs: rule.quarantineMs }),
-        // what is kept for a process's sake: it may have started meanwhile
-        ...(isForAProcess(rule) && { lastLook: look }),
-      };
+    if (staying.length > 0) report.addMany(staying);
+    if (condemned.length > 0) yield condemned;
   }
-  yield* expired(context);
+  for await (const one of expired(context)) yield [one];
 }
 
 /** What was moved to quarantine is kept for as long as its rule said then. */
@@ -68,6 +74,7 @@ function isForAProcess(rule: TempRule): boolean {
   return rule.kind === "pidFiles" || (rule.kind === "files" && rule.unlessRunning !== undefined);
 }
 
+/** Why what a rule means goes. */
 function describe(rule: TempRule): string {
   const patterns = rule.patterns.join(", ");
   if (rule.kind === "pidFiles") return `its process is gone (${patterns})`;
@@ -77,13 +84,14 @@ function describe(rule: TempRule): string {
 /** A lock is judged by who holds it, not by its age alone. */
 const LOCK = "a lock, which clean-session-locks looks after";
 
-async function reasonToKeep(
+/** A promise only where processes must be asked. */
+function reasonToKeep(
   entry: FileEntry,
   contents: Contents | undefined,
   rule: TempRule,
   isLock: (path: string) => boolean,
   context: JobContext,
-): Promise<string | undefined> {
+): string | undefined | Promise<string | undefined> {
   if (isLock(entry.path)) return LOCK;
   const nowMs = context.clock.now();
   if (rule.kind === "pidFiles") return reasonToKeepPidFile(context.processes.identify(entry));
@@ -97,7 +105,8 @@ async function reasonToKeep(
   }
   const reason = reasonToKeepFile(entry, rule, nowMs, () => context.files.openedBy(entry));
   if (reason !== undefined || rule.kind !== "files" || rule.unlessRunning === undefined) return reason;
-  return reasonToKeepFor(rule.unlessRunning, await context.processes.survey());
+  const { unlessRunning } = rule;
+  return context.processes.survey().then((services) => reasonToKeepFor(unlessRunning, services));
 }
 
 /** The policy for a file, in the order an operator would check it. `undefined`: safe to remove. */

@@ -52,14 +52,24 @@ export class JobReporter {
 
   /** A candidate that stays as it is, and why. */
   kept(target: string, reason: string): void {
-    this.#note({ target, outcome: "kept", reason }, 0);
+    this.addMany([{ target, effect: { outcome: "kept", reason } }]);
   }
 
   /** What came of an action on a target. */
   add(target: string, effect: Effect): void {
-    const { outcome, reason } = effect;
-    const item = reason === undefined ? { target, outcome } : { target, outcome, reason };
-    this.#note(item, "bytes" in effect ? effect.bytes : 0);
+    this.addMany([{ target, effect }]);
+  }
+
+  /** The same for many at once: whoever watches is told once. */
+  addMany(many: readonly { readonly target: string; readonly effect: Effect }[]): void {
+    for (const { target, effect } of many) {
+      const { outcome, reason } = effect;
+      this.#perOutcome[outcome] += 1;
+      if (this.#perOutcome[outcome] > ITEMS_KEPT) this.#truncated = true;
+      else this.#items.push(reason === undefined ? { target, outcome } : { target, outcome, reason });
+      this.#count(outcome, 1, "bytes" in effect ? effect.bytes : 0);
+    }
+    this.#onProgress({ totals: this.#totals });
   }
 
   /** Keys of a rule (or what `noun` says), which share one item per reason: `12 keys older than 8m`. May be told page by page. */
@@ -67,7 +77,8 @@ export class JobReporter {
     const name = `${item.target} ${item.outcome} ${item.reason}`;
     const known = this.#keys.get(name);
     this.#keys.set(name, { item, noun, keys: (known?.keys ?? 0) + keys });
-    this.#add(item.outcome, keys, bytes);
+    this.#count(item.outcome, keys, bytes);
+    this.#onProgress({ totals: this.#totals });
   }
 
   /** What the job waits for right now. */
@@ -140,17 +151,9 @@ export class JobReporter {
     };
   }
 
-  #note(item: Item, bytes: number): void {
-    this.#perOutcome[item.outcome] += 1;
-    if (this.#perOutcome[item.outcome] <= ITEMS_KEPT) this.#items.push(item);
-    else this.#truncated = true;
-    this.#add(item.outcome, 1, bytes);
-  }
-
-  #add(outcome: Outcome, amount: number, bytes: number): void {
+  #count(outcome: Outcome, amount: number, bytes: number): void {
     this.#totals[outcome] += amount;
     this.#totals.bytes += bytes;
-    this.#onProgress({ totals: this.#totals });
   }
 
   #keyItems(): Item[] {

@@ -2,23 +2,19 @@ import { formatDuration } from "../config/duration.ts";
 import type { Effect } from "../report/report.ts";
 import type { Contents } from "./contents.ts";
 import { firstNews } from "./evidence.ts";
+import type { FileEntry } from "./file-entry.ts";
 import type { LimitedRule } from "./quota.ts";
-import type { FileEntry } from "./walk.ts";
 
 /** The files that were seen in a directory that goes as a unit, and how to look again. */
 export interface Unit {
   readonly files: readonly FileEntry[];
-  readonly look: () => Promise<Contents>;
+  /** The globs of the names it may hold; `undefined`: any. */
+  readonly holding: readonly string[] | undefined;
+  readonly look: () => Generator<void, Contents>;
 }
 
 /** What is in a directory, and the unit that it makes. */
 export type UnitContents = Contents & { readonly unit: Unit };
-
-/** A unit as `look` sees it now, and will see it again. */
-export async function unitSeenBy(look: () => Promise<Contents>): Promise<UnitContents> {
-  const contents = await look();
-  return { ...contents, unit: { files: contents.files, look } };
-}
 
 /** What is to go, with the evidence that it may. */
 export interface Condemned {
@@ -26,14 +22,28 @@ export interface Condemned {
   /** Why it goes, for the manifest. */
   readonly reason: string;
   /** The rule that condemned it, whose share is limited. */
-  readonly rule?: LimitedRule;
+  readonly rule?: LimitedRule | undefined;
   /** Only for a directory. */
-  readonly unit?: Unit;
+  readonly unit?: Unit | undefined;
   /** Moved to quarantine for so long instead of being removed. */
   readonly quarantineMs?: number | undefined;
   /** Asked right before the removal: a reason to keep it after all. */
-  readonly lastLook?: () => string | undefined | Promise<string | undefined>;
+  readonly lastLook?: (() => string | undefined | Promise<string | undefined>) | undefined;
 }
+
+/** How many files go with it, as limits count them. */
+export function amountOf({ unit }: Condemned): number {
+  return unit === undefined ? 1 : unit.files.length;
+}
+
+/** What its removal gives back. */
+export function bytesOf({ entry, unit }: Condemned): number {
+  if (unit === undefined) return entry.freesBytes;
+  return unit.files.reduce((sum, { freesBytes }) => sum + freesBytes, 0);
+}
+
+/** Something cannot be moved into quarantine: then it is kept, since to remove it is not what was asked for. */
+export class CannotMove extends Error {}
 
 /** What a plan says of it. What is moved frees nothing. */
 export function planned({ quarantineMs }: Condemned, bytes: number): Effect {
@@ -46,8 +56,8 @@ export function planned({ quarantineMs }: Condemned, bytes: number): Effect {
 }
 
 /** Why a directory cannot go as a unit any more: it holds something else than was seen in it. */
-export async function obstacleTo({ files, look }: Unit): Promise<string | undefined> {
-  const now = await look();
+export function* obstacleTo({ files, look }: Unit): Generator<void, string | undefined> {
+  const now = yield* look();
   if (now.obstacle !== undefined) return now.obstacle;
   const news = firstNews(files, now.files);
   return news && `${news.path} in it is no longer what was looked at`;

@@ -1,9 +1,7 @@
-import { lstatSync } from "node:fs";
 import { messageOf, systemCodeOf } from "../errors.ts";
-import type { Clock } from "./clock.ts";
-import { type Directories, DirectoryChanged, release, within } from "./directory.ts";
-import { Turns } from "./turns.ts";
-import { childrenOf, entryOf, type FileEntry, isUtf8 } from "./walk.ts";
+import { DirectoryChanged, type Holder, within } from "./directory.ts";
+import { type FileEntry, isUtf8, lookAt } from "./file-entry.ts";
+import { childrenOf } from "./listing.ts";
 
 /** What is in a directory that is to go as a unit. */
 export interface Contents {
@@ -12,22 +10,22 @@ export interface Contents {
   readonly obstacle: string | undefined;
 }
 
-export interface ContentsOptions {
+export interface Expectations {
   /** Whether it may hold a name. */
   readonly isExpected: (name: string) => boolean;
   /** Which pattern preserves a path. */
   readonly guardOf: (path: string) => string | undefined;
-  readonly directories: Directories;
-  readonly clock: Clock;
 }
 
-/** What a directory holds. Never rejects: what cannot be looked into is an obstacle. */
-export async function contentsOf(directory: FileEntry, options: ContentsOptions): Promise<Contents> {
-  const { isExpected, guardOf, directories, clock } = options;
-  const turns = new Turns(clock);
+/** What a directory holds; pauses after each file. Never throws: what cannot be looked into is an obstacle. */
+export function* contentsOf(
+  directory: FileEntry,
+  holder: Holder,
+  { isExpected, guardOf }: Expectations,
+): Generator<void, Contents> {
   const files: FileEntry[] = [];
   try {
-    const held = directories.hold(directory.path);
+    const held = holder.hold(directory.path);
     try {
       for (const child of childrenOf(held)) {
         const { name } = child;
@@ -39,12 +37,12 @@ export async function contentsOf(directory: FileEntry, options: ContentsOptions)
         if (guard !== undefined) {
           return { files, obstacle: `${JSON.stringify(name)} in it is preserved (${guard})` };
         }
-        const stats = lstatSync(within(held, name), { throwIfNoEntry: false });
-        if (stats !== undefined) files.push(entryOf(path, stats));
-        if (turns.isDue) await turns.take();
+        const file = lookAt(within(held, name), path);
+        if (file !== undefined) files.push(file);
+        yield;
       }
     } finally {
-      release(held);
+      holder.letGo(held);
     }
     return { files, obstacle: undefined };
   } catch (error) {

@@ -12,26 +12,41 @@ const { join } = posix;
 
 const OPEN = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 
-/** An open directory inside the root, proved to be where its path says. */
-export interface HeldDirectory {
-  readonly fd: number;
+/** A directory inside the root, proved to be where its path says, that is acted in without naming it by its path. */
+export interface Held {
   /** Relative to the root; "" is the root itself. */
   readonly path: string;
+  /** Before a name, it makes a path that reaches it through what is held. */
+  readonly prefix: string;
+}
+
+/** One that is open. */
+export interface HeldDirectory extends Held {
+  readonly fd: number;
+}
+
+/** Holds directories below a root, and proves them. */
+export interface Holder {
+  /** Holds the directory at a path. Throws `DirectoryChanged` when it is not, or not only, what its path says. */
+  hold(path: string): Held;
+  letGo(held: Held): void;
+  /** A path that reaches a file through its directory, which is proved anew; good until the next question. */
+  reach(path: string): string;
 }
 
 /** The world is not as it was: a directory is gone, moved, behind a link, or on another file system. */
 export class DirectoryChanged extends Error {}
 
 /** A path that reaches `name` through the held directory, whatever happens to its own path. */
-export function within(directory: HeldDirectory, name: string): string {
-  return `/proc/self/fd/${directory.fd}/${name}`;
+export function within({ prefix }: Held, name: string): string {
+  return prefix + name;
 }
 
 /** A directory that goes as a unit is looked into between looks at its parent, and at another like it. */
 const KEPT = 3;
 
 /** Opens directories below a root (a real path). */
-export class Directories {
+export class Directories implements Holder {
   readonly #root: string;
   readonly #rootMount: number;
   /** The one asked about last comes last. */
@@ -50,7 +65,8 @@ export class Directories {
    * another mount than the root.
    */
   hold(path: string): HeldDirectory {
-    const held = { fd: openDirectory(join(this.#root, path)), path };
+    const fd = openDirectory(join(this.#root, path));
+    const held = { fd, path, prefix: `/proc/self/fd/${fd}/` };
     try {
       this.#prove(held);
       if (mountOf(held.fd) !== this.#rootMount) throw new DirectoryChanged("it is on another file system");
@@ -84,6 +100,10 @@ export class Directories {
     return held;
   }
 
+  letGo(held: HeldDirectory): void {
+    release(held);
+  }
+
   close(): void {
     for (const held of this.#kept) release(held);
     this.#kept = [];
@@ -110,7 +130,7 @@ export function release(directory: HeldDirectory): void {
 const INFO = Buffer.alloc(512);
 
 /** The id of the mount an open file is on: tells bind mounts apart, which device numbers do not. */
-function mountOf(fd: number): number {
+export function mountOf(fd: number): number {
   const info = openSync(`/proc/self/fdinfo/${fd}`, constants.O_RDONLY);
   try {
     const text = INFO.toString("latin1", 0, readSync(info, INFO));
@@ -121,8 +141,13 @@ function mountOf(fd: number): number {
 }
 
 function openDirectory(path: string): number {
+  return withChanges(() => openSync(path, OPEN));
+}
+
+/** Does something that enters a directory; throws `DirectoryChanged` for what kept it from being one. */
+export function withChanges<T>(enter: () => T): T {
   try {
-    return openSync(path, OPEN);
+    return enter();
   } catch (error) {
     const code = systemCodeOf(error);
     if (code === "ELOOP" || code === "ENOTDIR") throw new DirectoryChanged("it is a symbolic link");

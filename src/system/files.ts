@@ -1,11 +1,13 @@
-import { lstatSync, readlinkSync, statfsSync } from "node:fs";
+import { readlinkSync, statfsSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
-import { type Condemned, type UnitContents, unitSeenBy } from "./condemned.ts";
-import { type Contents, contentsOf } from "./contents.ts";
+import type { Condemned, UnitContents } from "./condemned.ts";
+import { type Contents, contentsOf, type Expectations } from "./contents.ts";
+import { Crew, type CrewOptions } from "./crew.ts";
 import { Directories, DirectoryChanged } from "./directory.ts";
 import { isSame } from "./evidence.ts";
+import { type FileEntry, lookAt } from "./file-entry.ts";
 import { withRealNames } from "./linked-names.ts";
 import type { Manifest } from "./manifest.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
@@ -14,19 +16,19 @@ import type { Quarantine } from "./quarantine.ts";
 import { type Quarantined, quarantined } from "./quarantined.ts";
 import type { Quota } from "./quota.ts";
 import { readUntouched } from "./read-untouched.ts";
-import { Removal } from "./removal.ts";
-import type { FindRule } from "./search.ts";
+import { Removal, type Removed } from "./removal.ts";
+import { type FindRule, Search } from "./search.ts";
+import { searchTree } from "./search-tree.ts";
 import { Turns } from "./turns.ts";
-import { entryOf, type FileEntry, type Found, walk } from "./walk.ts";
+import type { Found } from "./walk.ts";
 
 export type { Condemned } from "./condemned.ts";
 export type { Contents } from "./contents.ts";
+export type { FileEntry } from "./file-entry.ts";
 export type { FindRule } from "./search.ts";
-export type { FileEntry, Found } from "./walk.ts";
+export type { Found } from "./walk.ts";
 
-export interface FilesOptions {
-  /** A real path. */
-  readonly root: string;
+export interface FilesOptions extends CrewOptions {
   readonly preserve: readonly string[];
   readonly mode: Mode;
   readonly quota: Quota;
@@ -48,7 +50,10 @@ export class Files {
   readonly #directories: Directories;
   readonly #preserve: readonly string[];
   readonly #preserver: (path: string) => string | undefined;
+  readonly #crew: Crew;
   readonly #removal: Removal;
+  /** What was seen in directories on the way to them. */
+  readonly #seenInside = new WeakMap<FileEntry, Contents>();
   /** Of each rule, the names that its directories may hold. */
   readonly #expected = new WeakMap<readonly string[], Matcher>();
   #openFiles: OpenFiles | undefined;
@@ -58,7 +63,8 @@ export class Files {
     this.#directories = new Directories(options.root);
     this.#preserve = withRealNames(options.root, options.preserve);
     this.#preserver = preserverOf(this.#preserve);
-    this.#removal = new Removal({ ...options, directories: this.#directories });
+    this.#crew = new Crew(options);
+    this.#removal = new Removal({ ...options, directories: this.#directories, crew: this.#crew });
   }
 
   /**
@@ -69,24 +75,46 @@ export class Files {
     rules: readonly Rule[],
     { evenPreserved = false } = {},
   ): AsyncGenerator<Found<Rule>> {
+    const turns = new Turns(this.#options.clock);
+    for await (const handful of this.#handfuls(rules, evenPreserved ? undefined : this.#preserve)) {
+      for (const found of handful) {
+        this.#options.signal.throwIfAborted();
+        yield found;
+        if (turns.isDue) await turns.take();
+      }
+    }
+  }
+
+  /** The same in handfuls, for those who have much to find. */
+  findMany<Rule extends FindRule>(rules: readonly Rule[]): AsyncGenerator<readonly Found<Rule>[]> {
+    return this.#handfuls(rules, this.#preserve);
+  }
+
+  async *#handfuls<Rule extends FindRule>(
+    rules: readonly Rule[],
+    preserve: readonly string[] | undefined,
+  ): AsyncGenerator<readonly Found<Rule>[]> {
     const { clock, signal, presumed, quota } = this.#options;
     const turns = new Turns(clock);
-    for (const found of walk(this.#directories, rules, evenPreserved ? undefined : this.#preserve)) {
+    const all = searchTree({
+      directories: this.#directories,
+      ...{ search: new Search(rules, preserve), preserve, crew: this.#crew },
+      onContents: (directory, contents) => this.#seenInside.set(directory, contents),
+    });
+    for await (const handful of all) {
       signal.throwIfAborted();
-      if (found !== undefined && !presumed.paths.has(found.path)) {
-        if (found.entry !== undefined) quota.looked(found.rule);
-        yield found;
-      }
+      const found =
+        presumed.paths.size === 0 ? handful : handful.filter(({ path }) => !presumed.paths.has(path));
+      for (const { entry, rule } of found) if (entry !== undefined) quota.looked(rule);
+      if (found.length > 0) yield found;
       if (turns.isDue) await turns.take();
     }
+    signal.throwIfAborted();
   }
 
   /** The entry at a path, or `undefined` when there is none. */
   look(path: string): FileEntry | undefined {
-    return this.#look(() => {
-      const stats = lstatSync(this.#directories.reach(path), { throwIfNoEntry: false });
-      return stats === undefined ? undefined : entryOf(path, stats);
-    });
+    return this.#look(() => lookAt(this.#directories.reach(path), path));
   }
 
   /**
@@ -96,7 +124,7 @@ export class Files {
   read(entry: FileEntry, maxBytes: number): Buffer | undefined {
     if (entry.kind !== "file") return undefined; // opening a FIFO or a device is already doing something
     return this.#look(() =>
-      readUntouched(this.#directories.reach(entry.path), maxBytes, (stats) => isSame(entry, stats)),
+      readUntouched(this.#directories.reach(entry.path), maxBytes, (now) => isSame(entry, now)),
     );
   }
 
@@ -105,25 +133,15 @@ export class Files {
     return this.#look(() => {
       const at = this.#directories.reach(entry.path);
       const target = entry.kind === "link" ? readlinkSync(at) : undefined;
-      const stats = lstatSync(at, { throwIfNoEntry: false });
-      return stats !== undefined && isSame(entry, stats) ? target : undefined;
+      const now = lookAt(at, entry.path);
+      return now !== undefined && isSame(entry, now) ? target : undefined;
     });
   }
 
   /** The pid of a process that has the file open. Descriptors are read once, at the first question. */
   openedBy(entry: FileEntry): number | undefined {
     this.#openFiles ??= readOpenFiles(this.#options.root, this.#options.presumed.pids);
-    return this.#openFiles.openersOf({ ...entry, inode: this.inodeOf(entry) })[0]?.pid;
-  }
-
-  /** The inode to the last digit: as a number it is rounded above 2^53, where overlayfs may have all of a layer. */
-  inodeOf(entry: FileEntry): string {
-    if (Number.isSafeInteger(entry.inode)) return `${entry.inode}`;
-    const stats = this.#look(() =>
-      lstatSync(this.#directories.reach(entry.path), { bigint: true, throwIfNoEntry: false }),
-    );
-    const exact = stats && BigInt.asUintN(64, stats.ino);
-    return exact !== undefined && Number(exact) === entry.inode ? `${exact}` : `${entry.inode}`;
+    return this.#openFiles.openersOf(entry)[0]?.pid;
   }
 
   /** Which pattern of the preserve list protects a path, if one does: then it is not to be removed. */
@@ -133,24 +151,23 @@ export class Files {
 
   /** What a directory holds; `holding` are the globs of the names it may hold. */
   contentsOf(directory: FileEntry, holding: readonly string[]): Promise<Contents> {
-    const isExpected = this.#expected.get(holding) ?? matcherOf(holding);
-    this.#expected.set(holding, isExpected);
-    const { clock } = this.#options;
-    return contentsOf(directory, {
-      isExpected,
-      guardOf: this.#preserver,
-      directories: this.#directories,
-      clock,
-    });
+    return new Turns(this.#options.clock).through(this.#lookInto(directory, holding));
   }
 
   /**
    * Removes what comes, each written down in the manifest before; yields what came of each, in order.
    * Throws `refused` when a limit is reached or nothing can be written down; when aborted.
    */
-  remove<One extends Condemned>(
+  async *remove<One extends Condemned>(
     source: Iterable<One> | AsyncIterable<One>,
-  ): AsyncGenerator<{ readonly condemned: One; readonly effect: Effect }> {
+  ): AsyncGenerator<Removed<One>> {
+    for await (const handful of this.#removal.inBatches(oneByOne(source))) yield* handful;
+  }
+
+  /** The same in handfuls, for those who have much to remove. */
+  removeMany<One extends Condemned>(
+    source: AsyncIterable<readonly One[]>,
+  ): AsyncGenerator<readonly Removed<One>[]> {
     return this.#removal.inBatches(source);
   }
 
@@ -162,14 +179,12 @@ export class Files {
 
   /** A directory as a unit with what is in it, to be removed; or why it cannot be one. */
   unitOf(directory: FileEntry, holding: readonly string[]): Promise<UnitContents> {
-    return unitSeenBy(() => this.contentsOf(directory, holding));
+    return this.#unitOf(directory, holding);
   }
 
   /** The same for a directory in quarantine, where nothing is preserved and any file is expected. */
   quarantinedUnitOf(directory: FileEntry): Promise<UnitContents> {
-    const { clock } = this.#options;
-    const rule = { isExpected: () => true, guardOf: () => undefined, directories: this.#directories, clock };
-    return unitSeenBy(() => contentsOf(directory, rule));
+    return this.#unitOf(directory, undefined);
   }
 
   /** What earlier runs moved to quarantine. Throws `refused` when it may be somebody else's. */
@@ -186,9 +201,25 @@ export class Files {
 
   /** Lets go of what is held open. The hands may be used again. */
   close(): void {
+    this.#crew.close();
     this.#directories.close();
     this.#options.manifest.close();
     this.#options.quarantine.close();
+  }
+
+  async #unitOf(directory: FileEntry, holding: readonly string[] | undefined): Promise<UnitContents> {
+    const look = () => this.#lookInto(directory, holding);
+    const seen = this.#seenInside.get(directory);
+    this.#seenInside.delete(directory); // whoever asks again wants to know how it is then
+    const contents = seen ?? (await new Turns(this.#options.clock).through(look()));
+    return { ...contents, unit: { files: contents.files, holding, look } };
+  }
+
+  #lookInto(directory: FileEntry, holding: readonly string[] | undefined): Generator<void, Contents> {
+    if (holding === undefined) return contentsOf(directory, this.#directories, ANYTHING);
+    const isExpected = this.#expected.get(holding) ?? matcherOf(holding);
+    this.#expected.set(holding, isExpected);
+    return contentsOf(directory, this.#directories, { isExpected, guardOf: this.#preserver });
   }
 
   #look<T>(look: () => T): T | undefined {
@@ -200,3 +231,9 @@ export class Files {
     }
   }
 }
+
+async function* oneByOne<One>(source: Iterable<One> | AsyncIterable<One>): AsyncGenerator<readonly One[]> {
+  for await (const one of source) yield [one];
+}
+
+const ANYTHING: Expectations = { isExpected: () => true, guardOf: () => undefined };

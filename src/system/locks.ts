@@ -73,7 +73,7 @@ export class Locks {
   }
 
   #opener(openFiles: OpenFiles, file: FileEntry): Holder | undefined {
-    const openers = openFiles.openersOf({ ...file, inode: this.#files.inodeOf(file) });
+    const openers = openFiles.openersOf(file);
     const opener = openers.find(({ lock }) => lock !== undefined) ?? openers[0];
     return opener && { state: "live", pid: opener.pid, how: opener.lock ?? "has it open" };
   }
@@ -142,7 +142,7 @@ export class Locks {
   /** Kernel locks whose holder cannot be seen: another user's, in another pid namespace, or with no descriptor left. */
   #kernelLock(file: FileEntry): Holder | undefined {
     const devices = [deviceNameOf(file.device), this.#mount?.device];
-    const inode = this.#files.inodeOf(file);
+    const inode = `${file.inode}`;
     const lock = parseLocks(readFileSync("/proc/locks", "latin1")).find(
       (one) => one.inode === inode && devices.includes(one.device) && !this.#presumedGone.has(one.pid),
     );

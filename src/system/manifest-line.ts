@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { FileEntry } from "./walk.ts";
+import type { FileEntry } from "./file-entry.ts";
 
 /*
  * One removal, as the manifest of a run holds it: a line of JSON. JSON escapes line breaks and control characters,
@@ -16,7 +16,8 @@ const line = z.object({
   path: z.string().min(1).refine(isBelowRoot),
   sizeBytes: z.number(),
   modifiedAtMs: z.number(),
-  inode: z.number(),
+  /** To the last digit: above 2^53 in quotes, or readers of JSON would round it. */
+  inode: z.union([z.number(), z.string().regex(/^\d+$/)]),
   /** Why it went. */
   reason: z.string(),
   /** Its name in the quarantine of the run, where it was moved to instead of being removed. */
@@ -35,14 +36,20 @@ export type ManifestLine = z.output<typeof line>;
 /** What a job says of a removal besides what was observed. */
 export type ManifestFacts = Pick<ManifestLine, "at" | "job" | "host" | "reason" | "quarantine">;
 
-export function lineOf(entry: FileEntry, { at, job, host, reason, quarantine }: ManifestFacts): ManifestLine {
-  const { kind, path, sizeBytes, modifiedAtMs, inode } = entry;
-  const line = { at, job, host, kind, path, sizeBytes, modifiedAtMs, inode, reason };
-  return quarantine === undefined ? line : { ...line, quarantine };
-}
-
-export function renderLines(lines: readonly ManifestLine[]): string {
-  return lines.map((one) => `${JSON.stringify(one)}\n`).join("");
+/** Writes the lines of removals that have these facts in common: what they share is rendered once. */
+export function lineWriter({
+  at,
+  job,
+  host,
+  reason,
+  quarantine,
+}: ManifestFacts): (entry: FileEntry) => string {
+  const before = JSON.stringify({ at, job, host }).slice(0, -1);
+  const after = JSON.stringify({ reason, quarantine }).slice(1);
+  return ({ kind, path, sizeBytes, modifiedAtMs, inode }) => {
+    const exact = typeof inode === "bigint" ? `"${inode}"` : inode;
+    return `${before},"kind":"${kind}","path":${JSON.stringify(path)},"sizeBytes":${sizeBytes},"modifiedAtMs":${modifiedAtMs},"inode":${exact},${after}\n`;
+  };
 }
 
 /** The lines of a manifest; `torn` counts those that a crash or a full disk cut off: nothing of them was removed. */

@@ -1,7 +1,7 @@
 import { lstatSync, unlinkSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 import { type HeldDirectory, within } from "./directory.ts";
-import { childrenOf } from "./walk.ts";
+import { childrenOf } from "./listing.ts";
 
 /** The newest manifests are kept, none for longer than this. */
 export const MANIFESTS_KEPT = 200;

@@ -12,7 +12,8 @@ import { promisify } from "node:util";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { type HeldDirectory, release, within } from "./directory.ts";
-import { type ManifestFacts, type ManifestLine, renderLines } from "./manifest-line.ts";
+import type { FileEntry } from "./file-entry.ts";
+import { lineWriter } from "./manifest-line.ts";
 import { readManifest } from "./manifest-reader.ts";
 import { rotateManifests } from "./manifest-rotation.ts";
 import { holdOwn, obstacleIn, refusal } from "./own-directory.ts";
@@ -27,6 +28,7 @@ export interface ManifestOptions {
   readonly clock: Clock;
 }
 
+const BUFFER_BYTES = 1_048_576;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const OPEN = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
 
@@ -36,17 +38,17 @@ const OPEN = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
  */
 export class Manifest {
   readonly #options: ManifestOptions;
+  readonly #buffer = Buffer.alloc(BUFFER_BYTES);
   #descriptor: number | undefined;
 
   constructor(options: ManifestOptions) {
     this.#options = options;
   }
 
-  /** What every line of this job says. */
-  facts(reason: string, quarantine?: string): ManifestFacts {
+  /** Renders the lines, to be recorded soon, of entries that go for this reason, or to this place in quarantine. */
+  writer(reason: string, quarantine?: string): (entry: FileEntry) => string {
     const { job, host, clock } = this.#options;
-    const at = new Date(clock.now()).toISOString();
-    return { at, job, host, reason, ...(quarantine !== undefined && { quarantine }) };
+    return lineWriter({ at: new Date(clock.now()).toISOString(), job, host, reason, quarantine });
   }
 
   /** How much an earlier attempt of the same job wrote down: it counts, or a job that is killed has no limit. */
@@ -65,16 +67,22 @@ export class Manifest {
    * Resolves when the lines are on disk. Throws `refused` when they are not, or may not be: then nothing of what they
    * name may be removed.
    */
-  async record(lines: readonly ManifestLine[]): Promise<void> {
+  async record(lines: readonly string[]): Promise<void> {
     if (lines.length === 0) return;
     this.#descriptor ??= this.#open();
     try {
-      writeAll(this.#descriptor, Buffer.from(renderLines(lines)));
+      this.#write(this.#descriptor, lines.join(""));
       await promisify(fdatasync)(this.#descriptor);
     } catch (error) {
       this.close(); // what is written next must not go on in the middle of a line
       throw refusal(this.#name, reasonOf(error), error);
     }
+  }
+
+  /** What fits into one buffer again and again needs no new memory. */
+  #write(descriptor: number, text: string): void {
+    const isShort = text.length * 3 <= this.#buffer.length;
+    writeAll(descriptor, isShort ? this.#buffer.subarray(0, this.#buffer.write(text)) : Buffer.from(text));
   }
 
   close(): void {

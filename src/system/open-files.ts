@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
+import type { FileEntry } from "./file-entry.ts";
 import { parseDescriptorInfo } from "./kernel-locks.ts";
 import { deviceNameOf, mountAtDirectory, mountsOf } from "./mounts.ts";
 import { ifThere, isKernelThread, linksOfThreads } from "./proc.ts";
@@ -24,8 +25,8 @@ const DENIED = Symbol("it may not be looked at");
 
 /** What could be seen of the descriptors on this host. */
 export interface OpenFiles {
-  /** Who has this file open; its inode to the last digit. */
-  openersOf(file: { path: string; device: number; inode: string }): readonly Opener[];
+  /** Who has this file open. */
+  openersOf(file: Pick<FileEntry, "path" | "device" | "inode">): readonly Opener[];
   /** Processes that could not be looked into; 0 means that nothing was missed. */
   readonly hiddenProcesses: number;
 }
@@ -40,6 +41,7 @@ export interface OpenFiles {
  */
 export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFiles {
   const byInode = new Map<string, Descriptor[]>();
+  /** Those in the root, by their paths relative to it. */
   const byPath = new Map<string, Descriptor[]>();
   let hiddenProcesses = 0;
   for (const pid of listPids()) {
@@ -49,9 +51,9 @@ export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFi
   const mount = mountAtDirectory(root);
   return {
     openersOf: ({ path, device, inode }) => {
-      const devices = [deviceNameOf(device), ...(mount === undefined ? [] : [mount.device])];
-      const openers = (byInode.get(inode) ?? []).filter((one) => isOn(one, devices));
-      return openers.length > 0 ? openers : (byPath.get(`${root}/${path}`) ?? []);
+      const devices = () => [deviceNameOf(device), ...(mount === undefined ? [] : [mount.device])];
+      const openers = byInode.get(`${inode}`)?.filter((one) => isOn(one, devices())) ?? [];
+      return openers.length > 0 ? openers : (byPath.get(path) ?? []);
     },
     hiddenProcesses,
   };
@@ -77,7 +79,7 @@ export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFi
     const stats = inode === undefined ? ifThere(() => statSync(link)) : undefined; // before Linux 5.14
     const device = stats && deviceNameOf(stats.dev);
     const descriptor = { pid, link, lock, mountId, device };
-    if (path !== undefined) add(byPath, path, descriptor);
+    if (path?.startsWith(`${root}/`)) add(byPath, path.slice(root.length + 1), descriptor);
     add(byInode, inode ?? `${stats?.ino}`, descriptor);
     return true;
   }

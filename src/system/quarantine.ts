@@ -4,14 +4,12 @@ import { posix } from "node:path";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Effect } from "../report/report.ts";
 import type { Clock } from "./clock.ts";
+import { CannotMove } from "./condemned.ts";
 import { type HeldDirectory, release, within } from "./directory.ts";
 import { isSameMoved } from "./evidence.ts";
+import { type FileEntry, lookAt } from "./file-entry.ts";
 import { holdOwn } from "./own-directory.ts";
 import { putBack } from "./put-back.ts";
-import type { FileEntry } from "./walk.ts";
-
-/** Something cannot be moved into quarantine: then it is kept, since to remove it is not what was asked for. */
-export class CannotMove extends Error {}
 
 export interface QuarantineOptions {
   /** A real path. */
@@ -50,12 +48,13 @@ export class Quarantine {
     const held = this.#open();
     const to = within(held, name);
     move(at, to);
-    const stats = lstatSync(to);
-    if (isSameMoved(entry, stats)) {
+    const moved = lookAt(to, entry.path);
+    if (moved === undefined) throw new Error(`${held.path}/${name} is gone`);
+    if (isSameMoved(entry, moved)) {
       const until = new Date(untilOf(name) ?? 0).toISOString();
       return { outcome: "done", bytes: 0, reason: `moved to quarantine until ${until}` };
     }
-    const obstacle = putBack(to, at, stats.isDirectory());
+    const obstacle = putBack(to, at, moved.kind === "directory");
     const where = obstacle === undefined ? "" : `; it is in ${held.path}/${name} now: ${obstacle}`;
     return { outcome: "changed", reason: `it is no longer what was looked at${where}` };
   }

@@ -1,10 +1,10 @@
-import { lstatSync } from "node:fs";
 import type { Mode } from "../report/report.ts";
 import { type HeldDirectory, release, within } from "./directory.ts";
+import { type FileEntry, lookAt } from "./file-entry.ts";
+import { childrenOf } from "./listing.ts";
 import { holdOwn } from "./own-directory.ts";
 import { removeIfEmpty } from "./put-back.ts";
 import { untilOf } from "./quarantine.ts";
-import { childrenOf, entryOf, type FileEntry } from "./walk.ts";
 
 /** Something that a run moved to quarantine. */
 export interface Quarantined {
@@ -38,7 +38,7 @@ export function* quarantined(root: string, mode: Mode): Generator<Quarantined> {
 
 function* entriesOf(held: HeldDirectory): Generator<Quarantined> {
   for (const { name } of childrenOf(held)) {
-    const stats = lstatSync(within(held, name), { throwIfNoEntry: false });
-    if (stats !== undefined) yield { entry: entryOf(`${held.path}/${name}`, stats), untilMs: untilOf(name) };
+    const entry = lookAt(within(held, name), `${held.path}/${name}`);
+    if (entry !== undefined) yield { entry, untilMs: untilOf(name) };
   }
 }

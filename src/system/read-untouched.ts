@@ -1,5 +1,6 @@
-import { closeSync, constants, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { closeSync, constants, openSync, readSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
+import { type FileEntry, lookAtOpen } from "./file-entry.ts";
 
 /** O_NONBLOCK: opening a FIFO must not wait for a writer. */
 const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
@@ -11,14 +12,14 @@ const OPEN = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 export function readUntouched(
   path: string,
   maxBytes: number,
-  isMeant: (stats: Stats) => boolean,
+  isMeant: (entry: FileEntry) => boolean,
 ): Buffer | undefined {
   const fd = openQuietly(path);
   if (fd === undefined) return undefined;
   try {
-    const stats = fstatSync(fd);
-    if (!stats.isFile() || !isMeant(stats)) return undefined;
-    const buffer = Buffer.alloc(Math.min(stats.size, maxBytes));
+    const entry = lookAtOpen(fd, path);
+    if (entry.kind !== "file" || !isMeant(entry)) return undefined;
+    const buffer = Buffer.alloc(Math.min(entry.sizeBytes, maxBytes));
     return buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, 0));
   } finally {
     closeSync(fd);

@@ -1,21 +1,21 @@
-import { lstatSync, rmdirSync, unlinkSync } from "node:fs";
-import { messageOf, SafeShutdownError, systemCodeOf } from "../errors.ts";
+import { messageOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import { batchesOf } from "./batches.ts";
 import type { Clock } from "./clock.ts";
-import { type Condemned, obstacleTo, planned } from "./condemned.ts";
-import { type Directories, DirectoryChanged } from "./directory.ts";
-import { isSame } from "./evidence.ts";
+import { amountOf, bytesOf, type Condemned, planned } from "./condemned.ts";
+import type { Crew } from "./crew.ts";
+import type { Directories } from "./directory.ts";
+import type { FileEntry } from "./file-entry.ts";
 import type { Manifest } from "./manifest.ts";
-import { lineOf, type ManifestLine } from "./manifest-line.ts";
-import { CannotMove, type Quarantine } from "./quarantine.ts";
+import type { Quarantine } from "./quarantine.ts";
 import type { Quota } from "./quota.ts";
+import { isUntouched, Remover, unlink } from "./remover.ts";
 import { Turns } from "./turns.ts";
-import type { FileEntry } from "./walk.ts";
 
 export interface RemovalOptions {
   readonly mode: Mode;
   readonly directories: Directories;
+  readonly crew: Crew;
   readonly quota: Quota;
   readonly manifest: Manifest;
   readonly quarantine: Quarantine;
@@ -23,18 +23,47 @@ export interface RemovalOptions {
   readonly signal: AbortSignal;
 }
 
-/** One with the lines that must be on disk before it is acted on. */
 interface Prepared<One> {
   readonly condemned: One;
-  readonly lines: readonly ManifestLine[];
   /** Its name in quarantine. */
   readonly moveTo?: string;
   /** Why it cannot be moved there. */
   readonly kept?: string;
 }
 
+export interface Removed<One> {
+  readonly condemned: One;
+  readonly effect: Effect;
+}
+
+interface Batch<One> {
+  readonly prepared: readonly Prepared<One>[];
+  /** What came of those that the sweepers took; never rejects. */
+  readonly swept?: Promise<ReadonlyMap<Prepared<One>, Effect>> | undefined;
+}
+
 /** How many files share one write to disk: a crash leaves at most so many lines of what was not removed. */
-const BATCH = 512;
+const BATCH = 1_024;
+/** How many go to a sweeper at once. */
+const SHARE = 256;
+
+/** Whether it goes as it was looked at, and nothing else is to be asked or done. */
+function isSimple({ condemned, moveTo, kept }: Prepared<Condemned>): boolean {
+  const { lastLook, unit } = condemned;
+  if (moveTo !== undefined || kept !== undefined || lastLook !== undefined) return false;
+  return unit === undefined || (unit.holding !== undefined && unit.files.length <= BATCH);
+}
+
+/** What came of those that were swept. */
+function told<One>(
+  prepared: readonly Prepared<One>[],
+  effects: ReadonlyMap<Prepared<One>, Effect> | undefined,
+): Removed<One>[] {
+  return prepared.flatMap((one) => {
+    const effect = effects?.get(one);
+    return effect === undefined ? [] : [{ condemned: one.condemned, effect }];
+  });
+}
 
 function filesIn({ unit }: Condemned): number {
   return unit === undefined ? 1 : unit.files.length + 1;
@@ -46,10 +75,14 @@ function filesIn({ unit }: Condemned): number {
  */
 export class Removal {
   readonly #options: RemovalOptions;
+  readonly #remover: Remover;
   #hasCountedEarlier = false;
+  /** There was no room for one: what comes after it must not take its place. */
+  #isFull = false;
 
   constructor(options: RemovalOptions) {
     this.#options = options;
+    this.#remover = new Remover(options.directories);
   }
 
   /**
@@ -57,23 +90,84 @@ export class Removal {
    * Throws `refused` when a limit is reached or the manifest cannot be written; when aborted.
    */
   async *inBatches<One extends Condemned>(
-    source: Iterable<One> | AsyncIterable<One>,
-  ): AsyncGenerator<{ readonly condemned: One; readonly effect: Effect }> {
-    const { mode, manifest, clock, signal } = this.#options;
+    source: AsyncIterable<readonly One[]>,
+  ): AsyncGenerator<readonly Removed<One>[]> {
+    const { mode, manifest, clock } = this.#options;
     const turns = new Turns(clock);
-    for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH, filesIn)) {
-      if (mode === "apply") this.#countEarlier();
-      const prepared = batch.map((condemned) => this.#prepare(condemned));
-      await manifest.record(prepared.flatMap(({ lines }) => lines));
-      for (const one of prepared) {
-        signal.throwIfAborted();
-        const reason = one.kept ?? (await one.condemned.lastLook?.());
-        const effect: Effect =
-          reason === undefined ? await this.#act(one, turns) : { outcome: "kept", reason };
-        yield { condemned: one.condemned, effect };
-        if (turns.isDue) await turns.take();
+    let begun: Batch<One> | undefined;
+    try {
+      for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH, filesIn)) {
+        if (mode === "apply") this.#countEarlier();
+        const { prepared, lines } = this.#prepare(batch);
+        await manifest.record(lines);
+        const last = begun;
+        begun = { prepared, swept: this.#sweep(prepared) };
+        if (last !== undefined) yield* this.#finish(last, turns);
+        if (begun.swept !== undefined) continue; // it goes on while the next one comes
+        const now = begun;
+        begun = undefined;
+        yield* this.#finish(now, turns);
       }
+    } catch (error) {
+      if (begun !== undefined) yield told(begun.prepared, await begun.swept); // what was begun is told all the same
+      throw error;
     }
+    if (begun !== undefined) yield* this.#finish(begun, turns);
+  }
+
+  /** Acts on those that no sweeper took; tells of all, and of what was swept even if it throws. */
+  async *#finish<One extends Condemned>(
+    { prepared, swept }: Batch<One>,
+    turns: Turns,
+  ): AsyncGenerator<readonly Removed<One>[]> {
+    const effects = await swept;
+    if (effects !== undefined) yield told(prepared, effects);
+    for (const one of prepared) {
+      if (effects?.has(one)) continue;
+      yield [{ condemned: one.condemned, effect: await this.#actAlone(one, turns) }];
+      if (turns.isDue) await turns.take();
+    }
+  }
+
+  async #actAlone(one: Prepared<Condemned>, turns: Turns): Promise<Effect> {
+    this.#options.signal.throwIfAborted();
+    const reason = one.kept ?? (await one.condemned.lastLook?.());
+    return reason === undefined ? this.#act(one, turns) : { outcome: "kept", reason };
+  }
+
+  /**
+   * Gives to the sweepers what they can do, as far as there is room for it; resolves with what came of each.
+   * `undefined`: there are none.
+   */
+  #sweep<One extends Condemned>(prepared: readonly Prepared<One>[]): Batch<One>["swept"] {
+    const { crew, quota, mode, signal } = this.#options;
+    const { sweepers } = crew;
+    if (sweepers === undefined || mode === "plan" || signal.aborted || this.#isFull) return undefined;
+    const shares: Prepared<One>[][] = [[]];
+    for (const one of prepared) {
+      if (!isSimple(one)) continue;
+      const { rule } = one.condemned;
+      const room = quota.roomFor(rule);
+      const [amount, bytes] = [amountOf(one.condemned), bytesOf(one.condemned)];
+      this.#isFull = amount > room.amount || bytes > room.bytes;
+      if (this.#isFull) break; // it is for the last look to say whether it goes: one by one from here
+      quota.count(amount, bytes, rule);
+      if (shares.at(-1)?.length === SHARE) shares.push([]);
+      shares.at(-1)?.push(one);
+    }
+    return Promise.all(
+      shares.map(async (share) => {
+        const effects = await sweepers.remove(share.map(({ condemned }) => condemned));
+        return share.flatMap((one, index): [Prepared<One>, Effect][] => {
+          const effect = effects?.[index];
+          if (effect === undefined || isUntouched(effect)) {
+            const { condemned } = one;
+            quota.count(-amountOf(condemned), -bytesOf(condemned), condemned.rule);
+          }
+          return effect === undefined ? [] : [[one, effect]];
+        });
+      }),
+    ).then((swept) => new Map(swept.flat()));
   }
 
   #countEarlier(): void {
@@ -83,83 +177,49 @@ export class Removal {
     this.#hasCountedEarlier = true;
   }
 
-  #prepare<One extends Condemned>(condemned: One): Prepared<One> {
+  /** What is to be done with each, and the lines that must be on disk before. */
+  #prepare<One extends Condemned>(batch: readonly One[]): { prepared: Prepared<One>[]; lines: string[] } {
     const { mode, manifest, quarantine } = this.#options;
-    const { entry, unit, reason, quarantineMs } = condemned;
-    if (mode === "plan") return { condemned, lines: [] };
-    if (quarantineMs === undefined) {
-      const entries = unit === undefined ? [entry] : [...unit.files, entry];
-      const facts = manifest.facts(reason);
-      return { condemned, lines: entries.map((one) => lineOf(one, facts)) };
-    }
-    try {
-      const moveTo = quarantine.nameFor(entry, quarantineMs);
-      return { condemned, moveTo, lines: [lineOf(entry, manifest.facts(reason, moveTo))] };
-    } catch (error) {
-      return { condemned, lines: [], kept: messageOf(error) };
-    }
+    if (mode === "plan") return { prepared: batch.map((condemned) => ({ condemned })), lines: [] };
+    const lines: string[] = [];
+    const writers = new Map<string, (entry: FileEntry) => string>();
+    const prepared = batch.map((condemned): Prepared<One> => {
+      const { entry, unit, reason, quarantineMs } = condemned;
+      if (quarantineMs === undefined) {
+        const write = writers.get(reason) ?? manifest.writer(reason);
+        writers.set(reason, write);
+        for (const file of unit?.files ?? []) lines.push(write(file));
+        lines.push(write(entry));
+        return { condemned };
+      }
+      try {
+        const moveTo = quarantine.nameFor(entry, quarantineMs);
+        lines.push(manifest.writer(reason, moveTo)(entry));
+        return { condemned, moveTo };
+      } catch (error) {
+        return { condemned, kept: messageOf(error) };
+      }
+    });
+    return { prepared, lines };
   }
 
   async #act({ condemned, moveTo }: Prepared<Condemned>, turns: Turns): Promise<Effect> {
     const { entry, unit, rule } = condemned;
     if (unit !== undefined) {
-      const before = this.#guarded(entry, () => GO_ON);
-      if (before !== GO_ON) return before;
-      const obstacle = await obstacleTo(unit);
-      if (obstacle !== undefined) return { outcome: "changed", reason: obstacle };
+      const obstacle = await turns.through(this.#remover.checkUnit(entry, unit));
+      if (obstacle !== undefined) return obstacle;
     }
-    const effect = this.#guarded(entry, (at) => {
-      const files = unit?.files ?? [entry];
-      const bytes = files.reduce((sum, { freesBytes }) => sum + freesBytes, 0);
-      this.#options.quota.take(files.length, bytes, rule);
+    let goesOn = false;
+    const effect = this.#remover.guarded(entry, (at) => {
+      const bytes = bytesOf(condemned);
+      this.#options.quota.take(amountOf(condemned), bytes, rule);
       if (this.#options.mode === "plan") return planned(condemned, bytes);
       if (moveTo !== undefined) return this.#options.quarantine.take(entry, at, moveTo);
-      if (unit !== undefined) return GO_ON;
-      unlinkSync(at);
+      if (unit === undefined) return unlink(at, entry);
+      goesOn = true;
       return { outcome: "done", bytes };
     });
-    return unit !== undefined && effect === GO_ON ? this.#removeUnit(entry, unit.files, turns) : effect;
-  }
-
-  /** A directory with the files that were seen in it; whatever came into it since then makes `rmdir` fail. */
-  async #removeUnit(directory: FileEntry, files: readonly FileEntry[], turns: Turns): Promise<Effect> {
-    let bytes = 0;
-    for (const [index, file] of files.entries()) {
-      const effect = this.#guarded(file, (at) => {
-        unlinkSync(at);
-        return { outcome: "done", bytes: file.freesBytes };
-      });
-      if (!("bytes" in effect))
-        return { ...effect, reason: `${effect.reason}; ${index} files in it were removed` };
-      bytes += effect.bytes;
-      if (turns.isDue) await turns.take();
-    }
-    return this.#guarded(directory, (at) => {
-      rmdirSync(at);
-      return { outcome: "done", bytes };
-    });
-  }
-
-  /** Acts on an entry only if it is still what was observed. */
-  #guarded(entry: FileEntry, act: (at: string) => Effect): Effect {
-    try {
-      const at = this.#options.directories.reach(entry.path);
-      const stats = lstatSync(at, { throwIfNoEntry: false });
-      if (stats === undefined) return ALREADY_GONE;
-      if (!isSame(entry, stats)) return { outcome: "changed", reason: "it is no longer what was looked at" };
-      return act(at);
-    } catch (error) {
-      if (error instanceof SafeShutdownError) throw error;
-      if (error instanceof CannotMove) return { outcome: "kept", reason: error.message };
-      if (error instanceof DirectoryChanged) return { outcome: "changed", reason: error.message };
-      const code = systemCodeOf(error);
-      if (code === "ENOENT") return ALREADY_GONE;
-      if (code === "ENOTEMPTY") return { outcome: "changed", reason: "something was put into it meanwhile" };
-      return { outcome: "failed", reason: code ?? messageOf(error) };
-    }
+    if (unit === undefined || !goesOn) return effect;
+    return turns.through(this.#remover.removeUnit(entry, unit));
   }
 }
-
-/** What is in the directory comes first. */
-const GO_ON: Effect = { outcome: "done", bytes: 0 };
-const ALREADY_GONE: Effect = { outcome: "done", bytes: 0, reason: "it was already gone" };

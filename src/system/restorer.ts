@@ -1,13 +1,12 @@
-import { lstatSync } from "node:fs";
 import { posix } from "node:path";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import { Directories, DirectoryChanged, type HeldDirectory, release, within } from "./directory.ts";
+import { type FileEntry, lookAt } from "./file-entry.ts";
 import type { ManifestLine } from "./manifest-line.ts";
 import { readManifest } from "./manifest-reader.ts";
 import { holdOwn } from "./own-directory.ts";
 import { putBack, removeIfEmpty } from "./put-back.ts";
-import { entryOf } from "./walk.ts";
 
 /** The hand that puts back what one run moved to quarantine. It never overwrites; in plan mode it only looks. */
 export class Restorer {
@@ -37,16 +36,15 @@ export class Restorer {
   restore({ path, inode, kind, quarantine }: ManifestLine): Effect {
     try {
       const to = this.#directories.reach(path);
-      const there = lstatSync(to, { throwIfNoEntry: false });
-      if (quarantine === undefined) return there?.ino === inode ? STILL_THERE : REMOVED;
+      const there = lookAt(to, path);
+      if (quarantine === undefined) return isInode(there, inode) ? STILL_THERE : REMOVED;
       const from = this.#quarantine === undefined ? undefined : within(this.#quarantine, quarantine);
-      const stats = from === undefined ? undefined : lstatSync(from, { throwIfNoEntry: false });
-      if (from === undefined || stats === undefined) return there?.ino === inode ? STILL_THERE : NO_LONGER;
-      const entry = entryOf(path, stats);
-      if (entry.inode !== inode || entry.kind !== kind) return changed("it is not what was moved there");
-      if (there !== undefined && there.ino !== inode) return changed("something else is there now");
+      const entry = from === undefined ? undefined : lookAt(from, path);
+      if (from === undefined || entry === undefined) return isInode(there, inode) ? STILL_THERE : NO_LONGER;
+      if (!isInode(entry, inode) || entry.kind !== kind) return changed("it is not what was moved there");
+      if (there !== undefined && !isInode(there, inode)) return changed("something else is there now");
       if (this.#mode === "plan") return this.#plan(path);
-      const obstacle = putBack(from, to, stats.isDirectory());
+      const obstacle = putBack(from, to, entry.kind === "directory");
       return obstacle === undefined ? { outcome: "done", bytes: 0 } : changed(obstacle);
     } catch (error) {
       if (error instanceof DirectoryChanged) {
@@ -73,6 +71,12 @@ export class Restorer {
     removeIfEmpty(within(quarantine, this.#run));
     release(quarantine);
   }
+}
+
+/** Older manifests hold the inode as a number, which is rounded above 2^53. */
+function isInode(entry: FileEntry | undefined, written: ManifestLine["inode"]): boolean {
+  if (entry === undefined) return false;
+  return typeof written === "string" ? `${entry.inode}` === written : Number(entry.inode) === written;
 }
 
 const STILL_THERE: Effect = { outcome: "kept", reason: "it is there" };

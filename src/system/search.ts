@@ -5,6 +5,8 @@ import { Guards } from "./patterns.ts";
 export interface FindRule {
   readonly kind?: string;
   readonly patterns: readonly string[];
+  /** Of `directories`: the globs of the names that they may hold. */
+  readonly holding?: readonly string[];
   /** How many of its candidates may go; see `Quota`. */
   readonly sharePercent?: number;
 }
@@ -20,17 +22,22 @@ export interface Spot {
 
 /** All rules of a search and what guards against them, asked together name by name on the way down. */
 export class Search<Rule extends FindRule> {
-  readonly top: Spot;
+  readonly rules: readonly Rule[];
+  /** Whether virtual environments are passed by: what is only looked at may be in one. */
+  readonly keepsEnvironments: boolean;
+  readonly #top: Spot;
   readonly #files: RuleSet<Rule>;
   readonly #units: RuleSet<Rule>;
   readonly #guards: Guards;
 
-  /** Throws for a pattern that cannot be read. */
-  constructor(rules: readonly Rule[], preserve: readonly string[]) {
+  /** Without a preserve list, for looking only, nothing is passed by. Throws for a pattern that cannot be read. */
+  constructor(rules: readonly Rule[], preserve: readonly string[] | undefined) {
+    this.rules = rules;
+    this.keepsEnvironments = preserve !== undefined;
     this.#files = new RuleSet(rules.filter(({ kind }) => kind !== "directories"));
     this.#units = new RuleSet(rules.filter(({ kind }) => kind === "directories"));
-    this.#guards = new Guards(preserve);
-    this.top = { depth: 0, files: this.#files.top, units: this.#units.top, guards: this.#guards.top };
+    this.#guards = new Guards(preserve ?? []);
+    this.#top = { depth: 0, files: this.#files.top, units: this.#units.top, guards: this.#guards.top };
   }
 
   /** The first rule that means what is called `name` there. */
@@ -43,11 +50,25 @@ export class Search<Rule extends FindRule> {
     return this.#guards.protecting(guards, name);
   }
 
-  /** The directory called `name` there; `undefined` when nothing below it is meant by any rule. */
-  enter({ depth, files, units, guards }: Spot, name: string): Spot | undefined {
-    const next = { files: this.#files.enter(files, name), units: this.#units.enter(units, name) };
-    if (!next.files.leadsOn && !next.units.leadsOn) return undefined;
-    return { depth: depth + 1, ...next, guards: this.#guards.enter(guards, name) };
+  /** Where the directory called `name` there is; `undefined` when nothing below it is meant by any rule. */
+  enter(spot: Spot, name: string): Spot | undefined {
+    const next = this.#enter(spot, name);
+    return next.files.leadsOn || next.units.leadsOn ? next : undefined;
+  }
+
+  /** Where the directory at a path is. */
+  spotOf(path: string): Spot {
+    const names = path === "" ? [] : path.split("/");
+    return names.reduce((spot, name) => this.#enter(spot, name), this.#top);
+  }
+
+  #enter({ depth, files, units, guards }: Spot, name: string): Spot {
+    return {
+      depth: depth + 1,
+      files: this.#files.enter(files, name),
+      units: this.#units.enter(units, name),
+      guards: this.#guards.enter(guards, name),
+    };
   }
 
   /** Whether a rule spells out the way through what is called `name` there. */

@@ -22,4 +22,12 @@ export class Turns {
     await this.#clock.breathe();
     this.#endsAtMs = this.#clock.elapsed() + SLICE_MS;
   }
+
+  /** Does work that may be paused wherever it yields. */
+  async through<T>(work: Generator<void, T>): Promise<T> {
+    for (let step = work.next(); ; step = work.next()) {
+      if (step.done === true) return step.value;
+      if (this.isDue) await this.take();
+    }
+  }
 }

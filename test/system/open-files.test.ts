@@ -5,13 +5,10 @@ import { expect, onTestFinished, test } from "vitest";
 import { readOpenFiles } from "../../src/system/open-files.ts";
 import { workingDirectoryOf } from "../../src/system/proc.ts";
 import { listProcesses } from "../../src/system/process-list.ts";
-import type { FileEntry } from "../../src/system/walk.ts";
 import { handsOn, mountAt, put, seen } from "../support/hands.ts";
 import { isRoot } from "../support/plain-user.ts";
 import { ended, spawnProcess } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
-
-const exact = (entry: FileEntry) => ({ ...entry, inode: `${entry.inode}` });
 
 async function opener(root: string, redirections: string) {
   const args = ["-c", `exec ${redirections}; echo ready; while :; do sleep 600; done`];
@@ -27,20 +24,20 @@ test("who has a file open is found by its inode, under whatever name it was open
 
   const openFiles = readOpenFiles(root, new Set());
 
-  const openers = openFiles.openersOf(exact(entry));
+  const openers = openFiles.openersOf(entry);
   expect(openers.filter((one) => one.pid === pid).map(({ link }) => link)).toEqual([
     `/proc/${pid}/fd/7`,
     `/proc/${pid}/fd/8`,
   ]);
   expect(openers.map(({ lock }) => lock)).not.toContain("flock");
-  expect(openFiles.openersOf(exact(seen(handsOn(root).files, "b")))).toEqual([]);
+  expect(openFiles.openersOf(seen(handsOn(root).files, "b"))).toEqual([]);
 });
 
 test("a file is also found by its path, as overlayfs shows one file with two devices", async () => {
   const root = temporaryDirectory();
   put(root, "a");
   const { pid } = await opener(root, "7<a");
-  const [found] = readOpenFiles(root, new Set()).openersOf({ path: "a", device: 0, inode: "0" });
+  const [found] = readOpenFiles(root, new Set()).openersOf({ path: "a", device: 0, inode: 0 });
   expect(found?.pid).toBe(pid);
 });
 
@@ -50,7 +47,7 @@ test("processes that are taken for stopped are passed over", async () => {
   const { pid, child } = await opener(root, "7<a");
   const entry = seen(handsOn(root).files, "a");
   const without = readOpenFiles(root, new Set([pid]));
-  expect(without.openersOf(exact(entry)).map((one) => one.pid)).not.toContain(pid);
+  expect(without.openersOf(entry).map((one) => one.pid)).not.toContain(pid);
   child.kill("SIGKILL");
   await ended(child);
 });
@@ -69,7 +66,7 @@ test("a process with a path beyond PATH_MAX open hinders nobody, and what it has
   const args = ["-c", `${deep}; ln $0 a; exec 7<a; echo ready; while :; do sleep 600; done`, join(root, "a")];
   const { pid } = await spawnProcess({ command: "sh", args, cwd: root, readyLine: /ready/ });
   const openFiles = readOpenFiles(root, new Set());
-  expect(openFiles.openersOf(exact(seen(handsOn(root).files, "a"))).map((one) => one.pid)).toContain(pid);
+  expect(openFiles.openersOf(seen(handsOn(root).files, "a")).map((one) => one.pid)).toContain(pid);
   expect(listProcesses().map((process) => process.pid)).toContain(pid);
   expect(workingDirectoryOf(pid)).toBeUndefined();
 });
@@ -89,7 +86,7 @@ time.sleep(600)`;
   const openFiles = readOpenFiles(root, new Set());
   for (const fd of readdirSync(`/proc/${pid}/fdinfo`)) {
     const inode = /^ino:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, "utf8"))?.[1] ?? "";
-    const openers = openFiles.openersOf({ path: "a", device: statSync(root).dev, inode });
+    const openers = openFiles.openersOf({ path: "a", device: statSync(root).dev, inode: BigInt(inode) });
     expect(openers.map((one) => one.pid)).not.toContain(pid);
   }
 });

@@ -1,0 +1,92 @@
+import type { Contents } from "./contents.ts";
+import type { Crew } from "./crew.ts";
+import type { Directories } from "./directory.ts";
+import type { FileEntry } from "./file-entry.ts";
+import type { FindRule, Search } from "./search.ts";
+import type { Swept } from "./sweepers.ts";
+import { type Found, type Pending, walk } from "./walk.ts";
+
+/** Directories that go to a sweeper at once. */
+const SHARE = 32;
+/** Orders that each sweeper has at hand, so that it need not wait for the next. */
+const AHEAD = 2;
+/** What this process walks at once while the sweepers are starting. */
+const MEANWHILE = 500;
+
+interface Order {
+  readonly paths: readonly string[];
+  readonly swept: Promise<Swept | undefined>;
+}
+
+interface TreeSearchOptions<Rule extends FindRule> {
+  readonly directories: Directories;
+  readonly search: Search<Rule>;
+  readonly preserve: readonly string[] | undefined;
+  readonly crew: Crew;
+  /** Told what there is in a directory that may go as a unit, where that was looked at on the way. */
+  readonly onContents: (directory: FileEntry, contents: Contents) => void;
+}
+
+/** Walks the whole tree: in this process, and, once it turns out to be large, with sweepers. */
+export async function* searchTree<Rule extends FindRule>({
+  directories,
+  search,
+  preserve,
+  crew,
+  onContents,
+}: TreeSearchOptions<Rule>): AsyncGenerator<readonly Found<Rule>[]> {
+  const pending: Pending[] = [{ path: "" }];
+  yield* walk(directories, search, pending, { budget: { entries: crew.calledAfter } });
+  if (pending.length === 0) return;
+  const sweepers = crew.call(search.rules, preserve);
+  const orders: Order[] = [];
+  let areUp = false;
+  for (;;) {
+    while (orders.length < AHEAD * (sweepers?.amount ?? 0) && pending.length > 0) orders.push(order());
+    if (!areUp) yield* walk(directories, search, pending, { budget: { entries: MEANWHILE } });
+    const next = areUp || pending.length === 0 ? orders.shift() : undefined;
+    if (next === undefined && pending.length === 0) return;
+    if (next === undefined) continue;
+    const swept = await next.swept;
+    if (swept === undefined) pending.push(...next.paths.map((path) => ({ path })));
+    else yield* told(swept);
+    if (crew.sweepers === undefined) areUp = false; // there are none any more
+  }
+
+  function order(): Order {
+    const paths = pending.splice(-SHARE).map(({ path }) => path);
+    const swept = sweepers === undefined ? Promise.resolve(undefined) : sweepers.walk(paths);
+    const up = () => {
+      areUp = true;
+    };
+    swept.then(up, up);
+    return { paths, swept };
+  }
+
+  function* told({
+    entries,
+    kept,
+    contents,
+    large,
+    pending: further,
+  }: Swept): Generator<readonly Found<Rule>[]> {
+    for (const [directory, what] of contents) onContents(directory, what);
+    const ruleOf = (index: number) => search.rules[index];
+    yield [
+      ...entries.flatMap(({ rule: index, entry }) => {
+        const rule = ruleOf(index);
+        return rule === undefined ? [] : [{ rule, path: entry.path, entry }];
+      }),
+      ...kept.flatMap(({ rule: index, ...why }) => {
+        const rule = ruleOf(index);
+        return rule === undefined ? [] : [{ rule, ...why }];
+      }),
+    ];
+    for (const path of large) {
+      const own: Pending[] = [{ path }];
+      yield* walk(directories, search, own, { budget: { entries: 1 } });
+      pending.push(...own);
+    }
+    pending.push(...further.map((path) => ({ path })));
+  }
+}

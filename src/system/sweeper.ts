@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { deserialize, serialize } from "node:v8";
+import type { RemoveAnswer, RemoveOrder, SweepOrder, WalkAnswer, WalkOrder } from "./sweep.ts";
+
+/** A sweeper is no more: what it was asked last may be done, or not. */
+export class SweeperLost extends Error {}
+
+const IS_BUILT = import.meta.url.endsWith(".js");
+const PROGRAM = fileURLToPath(new URL(`./sweeper-program.${IS_BUILT ? "js" : "ts"}`, import.meta.url));
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A process of ours that walks and removes on order (`sweeper-program.ts`), seen from here. */
+export class Sweeper {
+  readonly #child: ChildProcess;
+  /** Those who wait for an answer, in the order in which they will get it. */
+  readonly #waiting: Waiting[] = [];
+  #chunks: Buffer[] = [];
+  #received = 0;
+  #isClosed = false;
+  #lost: SweeperLost | undefined;
+
+  constructor(order: SweepOrder, onLost: (why: string) => void) {
+    // called like the program itself, so that no safe-shutdown takes it for somebody's stray
+    this.#child = spawn(process.execPath, [...(IS_BUILT ? [] : ["--import", "tsx"]), PROGRAM], {
+      argv0: "safe-shutdown",
+      cwd: "/",
+      env: {},
+      stdio: ["pipe", "pipe", "ignore"],
+    });
+    const lose = (why: string) => {
+      if (this.#lost === undefined && !this.#isClosed) onLost(why);
+      this.#lose(new SweeperLost(why));
+    };
+    this.#child.on("error", (error) => lose(error.message));
+    this.#child.on("exit", (code, signal) => lose(`it ended with ${signal ?? `code ${code}`}`));
+    this.#child.stdin?.on("error", () => {}); // it has ended: "exit" says how
+    this.#child.stdout?.on("data", (chunk: Buffer) => this.#receive(chunk));
+    this.#send(order);
+  }
+
+  get isLost(): boolean {
+    return this.#lost !== undefined;
+  }
+
+  /** How many orders it has not answered yet. */
+  get load(): number {
+    return this.#waiting.length;
+  }
+
+  /** Rejects with `SweeperLost`. */
+  walk(order: WalkOrder): Promise<WalkAnswer> {
+    return this.#ask(order) as Promise<WalkAnswer>;
+  }
+
+  remove(order: RemoveOrder): Promise<RemoveAnswer> {
+    return this.#ask(order) as Promise<RemoveAnswer>;
+  }
+
+  /** Ends it at once. */
+  close(): void {
+    this.#isClosed = true;
+    this.#child.kill("SIGKILL");
+  }
+
+  #ask(order: WalkOrder | RemoveOrder): Promise<unknown> {
+    if (this.#lost !== undefined) return Promise.reject(this.#lost);
+    const answer = new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    this.#send(order);
+    return answer;
+  }
+
+  #send(order: SweepOrder | WalkOrder | RemoveOrder): void {
+    const message = serialize(order);
+    const length = Buffer.allocUnsafe(4);
+    length.writeUInt32LE(message.length);
+    this.#child.stdin?.write(length);
+    this.#child.stdin?.write(message);
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#chunks.push(chunk);
+    this.#received += chunk.length;
+    while (this.#received >= 4) {
+      const all =
+        this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
+      this.#chunks = [all];
+      const end = 4 + all.readUInt32LE();
+      if (all.length < end) return;
+      this.#waiting.shift()?.resolve(deserialize(all.subarray(4, end)));
+      this.#chunks = [all.subarray(end)];
+      this.#received -= end;
+    }
+  }
+
+  #lose(error: SweeperLost): void {
+    this.#lost ??= error;
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#lost);
+  }
+}
