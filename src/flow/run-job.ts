@@ -66,10 +66,11 @@ async function perform(
 ): Promise<Rehearsed> {
   const { run, mode, keepRedis, force } = task;
   const about = { run, job: task.job };
-  const world = await openWorld({ ...about, config, mode, keepRedis, signal, clock, ...expectations });
+  const bound = logWith(log, { ...about, host: config.host });
+  const tell = (what: string) => bound.warn({}, what);
+  const world = await openWorld({ ...about, config, mode, keepRedis, signal, clock, tell, ...expectations });
   const queues = new AppQueues({ config, mode, clock, signal });
   try {
-    const bound = logWith(log, { ...about, host: config.host });
     await job.run({ force, keepRedis }, { config, ...world, queues, report, log: bound, signal });
     const landslide = mode === "plan" ? world.landslide() : undefined;
     if (landslide !== undefined) throw new SafeShutdownError("refused", landslide);

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { deserialize, serialize } from "node:v8";
 import type { RemoveAnswer, RemoveOrder, SweepOrder, WalkAnswer, WalkOrder } from "./sweep.ts";
@@ -28,7 +29,7 @@ export class Sweeper {
     // called like the program itself, so that no safe-shutdown takes it for somebody's stray
     this.#child = spawn(process.execPath, [...(IS_BUILT ? [] : ["--import", "tsx"]), PROGRAM], {
       argv0: "safe-shutdown",
-      cwd: "/",
+      cwd: dirname(PROGRAM),
       env: {},
       stdio: ["pipe", "pipe", "ignore"],
     });

@@ -40,6 +40,10 @@ export interface WorldOptions {
   readonly presumeStopped: { readonly force: boolean } | undefined;
   /** What a rehearsal of the job saw. */
   readonly rehearsed?: Rehearsed | undefined;
+  /** Told what is odd, and keeps nothing from being done. */
+  readonly tell?: ((what: string) => void) | undefined;
+  /** Entries of a tree to be passed before other processes are called to help. Default: 4,000. */
+  readonly calledAfter?: number | undefined;
   readonly signal: AbortSignal;
   readonly clock: Clock;
 }
@@ -60,12 +64,12 @@ export async function openWorld(options: WorldOptions): Promise<World> {
 }
 
 function makeWorld(options: WorldOptions, presumed: Presumed): World {
-  const { run, job, config, mode, keepRedis, rehearsed, signal, clock } = options;
+  const { run, job, config, mode, keepRedis, rehearsed, signal, clock, tell, calledAfter } = options;
   const { root, host, preserve, limits, services } = config;
   const ofFiles = new Quota({ noun: "files", limits, mode, rehearsed });
   const ofKeys = new Quota({ noun: "keys", limits, mode, rehearsed });
   const files = new Files({
-    ...{ root, preserve, mode, clock, signal, presumed },
+    ...{ root, preserve, mode, clock, signal, presumed, tell, calledAfter },
     quota: ofFiles,
     manifest: new Manifest({ root, run, job, host, clock }),
     quarantine: new Quarantine({ root, run, clock }),

@@ -19,10 +19,21 @@ describe("beside an attacker who", () => {
     expect([runs > 0, swaps > 100, noticed > 0]).toEqual([true, true, true]); // the race was really hit
   });
 
+  test.each([
+    { does: "swaps the directory for a link", attack: directorySwap.run },
+    { does: "swaps the directory above for a link", attack: parentSwap.run },
+    { does: "swaps the files for links", attack: fileSwap.run },
+  ])("$does, sweepers harm nothing outside", async ({ attack }) => {
+    const { runs, swaps, noticed, harmed } = await attack({ seconds: SHORT, how: "swept" });
+    expect(harmed).toBe(0);
+    expect([runs > 0, swaps > 100, noticed > 0]).toEqual([true, true, true]);
+  });
+
   test.runIf(bindMount.mayRun())("mounts another directory on it, nothing there is harmed", async () => {
     const { swaps, noticed, harmed } = await bindMount.run({ seconds: SHORT });
     expect(harmed).toBe(0);
     expect([swaps > 10, noticed > 0]).toEqual([true, true]);
+    expect((await bindMount.run({ seconds: SHORT, how: "swept" })).harmed).toBe(0);
   });
 
   test("rewrites the files, next to none of the new ones goes", async () => {

@@ -15,6 +15,10 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
   readonly presumeStopped?: { readonly force: boolean };
+  /** Entries to be passed before sweepers are called. */
+  readonly calledAfter?: number;
+  /** Told what is odd. */
+  readonly tell?: (what: string) => void;
   /** Told at every step of the job: a place to move the world while it runs. */
   readonly onProgress?: (waitingFor: string | undefined) => void;
 }
@@ -35,7 +39,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
   const loaded = await loadConfig({ root, host: "h1", env: {}, redisUrl });
 
   async function run(name: JobName, options: RunOptions = {}): Promise<Ran> {
-    const { mode = "apply", clock = systemClock, presumeStopped, onProgress } = options;
+    const { mode = "apply", clock = systemClock, presumeStopped, onProgress, calledAfter, tell } = options;
     const signal = options.signal ?? new AbortController().signal;
     const report = new JobReporter(name, "h1", (progress) => onProgress?.(progress.waitingFor));
     const { config } = loaded;
@@ -48,6 +52,8 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
       signal,
       clock,
       presumeStopped,
+      calledAfter,
+      tell,
     });
     const log = { info: () => {}, warn: () => {} };
     const queues = new AppQueues({ config, mode, clock, signal });

@@ -27,6 +27,8 @@ export interface HandsOptions {
   readonly services?: readonly Service[];
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
+  /** Entries to be passed before sweepers are called. */
+  readonly calledAfter?: number;
   readonly presumed?: { readonly pids: ReadonlySet<number>; readonly paths: ReadonlySet<string> };
   /** The programs that can signal exactly. */
   readonly senders?: readonly string[];
@@ -44,6 +46,7 @@ export function handsOn(root: string, options: HandsOptions = {}) {
     clock: options.clock ?? systemClock,
     signal: options.signal ?? new AbortController().signal,
     presumed,
+    calledAfter: options.calledAfter,
   };
   const { clock, mode } = common;
   const own = { root: options.ownRoot ?? temporaryDirectory(), run: RUN, clock };

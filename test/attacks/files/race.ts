@@ -20,7 +20,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { cleanTempFiles } from "../../../jobs/clean-temp-files.ts";
+import { loadConfig } from "../../../src/config/load.ts";
+import { AppQueues } from "../../../src/flow/app-queues.ts";
 import { connect } from "../../../src/index.ts";
+import { JobReporter } from "../../../src/report/job-reporter.ts";
+import type { JobReport } from "../../../src/report/report.ts";
+import { systemClock } from "../../../src/system/clock.ts";
+import { openWorld } from "../../../src/system/world.ts";
 
 /** What a race came to. */
 export interface Race {
@@ -37,8 +44,8 @@ export interface Race {
   readonly lost: number;
 }
 
-/** How to clean: as safe-shutdown does, or by path, looking first and then removing, which shows that the attack bites. */
-export type How = "held" | "by path";
+/** How to clean: as safe-shutdown does, as it does where there is much to do, or by path, looking first and then removing, which shows that the attack bites. */
+export type How = "held" | "swept" | "by path";
 
 /** Where things are: `victims` may be cleaned, and what is in `outside` must survive. */
 export interface Scene {
@@ -66,14 +73,13 @@ export async function race(
 ): Promise<Race> {
   const scene = setTheScene();
   const held = openSync(scene.victims, "r"); // the true directory, wherever the attacker has put it
-  const clean =
-    how === "held" ? await cleaner(scene.root) : { run: () => byPath(scene), close: async () => {} };
+  const clean = await cleanerOf(scene, how);
   const attacker = attack(scene);
   const result = { runs: 0, removed: 0, noticed: 0, harmed: 0 };
   try {
     await once(attacker.stdout ?? attacker, "data");
     const startedAt = performance.now();
-    const isHit = () => (how === "held" ? result.noticed : result.harmed) > 0;
+    const isHit = () => (how === "by path" ? result.harmed : result.noticed) > 0;
     const isOver = (ms: number) => performance.now() - startedAt >= ms;
     while (!isOver(seconds * 1_000) || (!isHit() && !isOver(MOST_MS))) {
       for (let index = 0; index < VICTIMS; index += 1) put(`/proc/self/fd/${held}/a.log.${index}`, "victim");
@@ -149,17 +155,52 @@ interface Cleaned {
   readonly noticed: number;
 }
 
-async function cleaner(root: string): Promise<{ run(): Promise<Cleaned>; close(): Promise<void> }> {
+interface Cleaner {
+  run(): Promise<Cleaned>;
+  close(): Promise<void>;
+}
+
+async function cleanerOf(scene: Scene, how: How): Promise<Cleaner> {
+  if (how === "held") return cleaner(scene.root);
+  if (how === "swept") return sweeping(scene.root);
+  return { run: async () => byPath(scene), close: async () => {} };
+}
+
+/** The same sweepers, called at the first entry, remove again and again. */
+async function sweeping(root: string): Promise<Cleaner> {
+  const clock = systemClock;
+  const { config } = await loadConfig({ root, host: "h1", env: {}, redisUrl: "redis://127.0.0.1:1/0" });
+  const { signal } = new AbortController();
+  const about = { run: `run-${clock.now()}`, job: "clean-temp-files", config, mode: "apply" } as const;
+  const expected = { keepRedis: true, presumeStopped: undefined, calledAfter: 0 };
+  const world = await openWorld({ ...about, ...expected, signal, clock });
+  const queues = new AppQueues({ config, mode: "apply", clock, signal });
+  const log = { info: () => {}, warn: () => {} };
+  return {
+    close: () => world.close(),
+    run: async () => {
+      const report = new JobReporter("clean-temp-files", "h1");
+      await cleanTempFiles.run({}, { config, ...world, queues, report, log, signal });
+      return cleanedIn(report.finish(0).report);
+    },
+  };
+}
+
+async function cleaner(root: string): Promise<Cleaner> {
   const application = await connect({ root, redisUrl: "redis://127.0.0.1:1/0" });
   return {
     close: () => application.close(),
     run: async () => {
       const run = await application.start("clean", { inline: true, jobs: ["clean-temp-files"] });
       const [job] = (await run.report()).jobs;
-      const kept = (job?.items ?? []).filter(({ outcome }) => outcome === "kept");
-      return { removed: job?.totals.done ?? 0, noticed: (job?.totals.changed ?? 0) + kept.length };
+      return cleanedIn(job);
     },
   };
+}
+
+function cleanedIn(job: JobReport | undefined): Cleaned {
+  const kept = (job?.items ?? []).filter(({ outcome }) => outcome === "kept");
+  return { removed: job?.totals.done ?? 0, noticed: (job?.totals.changed ?? 0) + kept.length };
 }
 
 async function byPath({ victims }: Scene): Promise<Cleaned> {

@@ -1,0 +1,224 @@
+import { execFileSync, fork } from "node:child_process";
+import { once } from "node:events";
+import {
+  appendFileSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+import { waitUntil } from "../../demo/processes.ts";
+import { readProcess } from "../../src/system/proc.ts";
+import { listProcesses } from "../../src/system/process-list.ts";
+import { isSafeShutdown } from "../../src/system/strays.ts";
+import { makeApp } from "../support/app.ts";
+import { DAY, put, RUN } from "../support/hands.ts";
+import { diff, snapshot } from "../support/listing.ts";
+import { temporaryDirectory } from "../support/temp.ts";
+
+/* Where there is much to do, other processes walk and remove. They are called at once here: nothing else may differ. */
+
+const CONFIG = `temp:
+  - { files: "logs/**/*.log.*", olderThan: 7d }
+  - { directories: "**/__pycache__" }
+  - { files: "aside/**", quarantine: 7d }
+  - { files: "**/*.pyc" }
+locks: [{ files: "*.lock" }, { files: "code/held.pyc" }]
+preserve: [data/**, "**/kept.pyc"]
+`;
+const CALLED = { calledAfter: 0 };
+
+function plant(root: string): void {
+  for (let n = 0; n < 700; n += 1) put(root, `logs/${n % 5}/app.log.${n}`, `${n}`, 10 * DAY);
+  for (let n = 0; n < 40; n += 1) {
+    put(root, `logs/${n % 5}/young.log.${n}`);
+    put(root, `code/${n}/__pycache__/a.pyc`, "0123456789");
+    put(root, `code/${n}/__pycache__/b.pyc`);
+    put(root, `code/${n}/c.pyc`);
+    put(root, `data/${n}/__pycache__/d.pyc`);
+  }
+  put(root, "code/7/__pycache__/notes.txt");
+  for (const name of ["kept.pyc", "held.pyc", "a\nb.pyc", "-rf.pyc"]) put(root, `code/${name}`);
+  put(root, "aside/a");
+  put(root, "env/pyvenv.cfg");
+  put(root, "env/lib/x.pyc");
+  symlinkSync("code", join(root, "link"));
+  symlinkSync("/etc/hostname", join(root, "code/link.pyc"));
+  execFileSync("mkfifo", [join(root, "code/fifo.pyc")]);
+  writeFileSync(Buffer.concat([Buffer.from(`${root}/code/`), Buffer.from([0xff]), Buffer.from(".pyc")]), "");
+}
+
+async function planted() {
+  const app = await makeApp(CONFIG);
+  plant(app.root);
+  return app;
+}
+
+/** What is left, without what is ours. */
+function leftIn(root: string): string[] {
+  const paths = readdirSync(root, { recursive: true, encoding: "utf8" });
+  return paths.filter((path) => !path.startsWith(".safe-shutdown")).sort();
+}
+
+function writtenDown(root: string): string[] {
+  const text = readFileSync(join(root, `.safe-shutdown/${RUN}.jsonl`), "utf8");
+  return text
+    .split("\n")
+    .flatMap((line) => (line === "" ? [] : [String(JSON.parse(line).path)]))
+    .sort();
+}
+
+/** The sweepers that a process has called, by default this one. */
+function sweepers(callerPid: number | undefined = process.pid): number[] {
+  const all = listProcesses().filter(({ commandLine }) => commandLine.includes("sweeper-program"));
+  return all.filter(({ parentPid }) => parentPid === callerPid).map(({ pid }) => pid);
+}
+
+test.each(["apply", "plan"] as const)(
+  "the report and what is left are the same with sweepers (%s)",
+  async (mode) => {
+    const [alone, together] = [await planted(), await planted()];
+    const expected = await alone.run("clean-temp-files", { mode });
+    const ran = await together.run("clean-temp-files", { mode, ...CALLED });
+    expect(ran.error).toBeUndefined();
+    const withoutTimes = (lines: readonly string[]) =>
+      lines.map((line) => line.replace(/until \S+/, "until"));
+    expect(withoutTimes(ran.lines)).toEqual(withoutTimes(expected.lines));
+    expect(ran.report.totals).toEqual(expected.report.totals);
+    expect(leftIn(together.root)).toEqual(leftIn(alone.root));
+    if (mode === "apply") expect(writtenDown(together.root)).toEqual(writtenDown(alone.root));
+    expect(sweepers()).toEqual([]);
+  },
+);
+
+test.each([
+  { limit: 3, left: 7 },
+  { limit: 10, left: 0 },
+])("a limit of $limit is kept to", async ({ limit, left }) => {
+  const app = await makeApp(`temp: [{ files: "tmp/**" }]\nlimits: { files: ${limit} }`);
+  for (let n = 0; n < 10; n += 1) put(app.root, `tmp/${n % 3}/${n}`);
+  const { error, report } = await app.run("clean-temp-files", CALLED);
+  expect(report.totals.done).toBe(10 - left);
+  expect(leftIn(join(app.root, "tmp")).filter((path) => path.includes("/"))).toHaveLength(left);
+  if (left > 0)
+    expect(String(error)).toContain(`limits.files (${limit}) is reached: ${limit} files were removed`);
+  else expect(error).toBeUndefined();
+});
+
+/** Moves the world once, after the first look and before the first removal: something young is told then. */
+async function moved(config: string, arrange: (root: string) => void, change: (root: string) => void) {
+  const app = await makeApp(config);
+  arrange(app.root);
+  put(app.root, "tmp/young", "x", 0);
+  let isDone = false;
+  const onProgress = () => {
+    if (isDone) return;
+    expect(sweepers()).not.toEqual([]);
+    change(app.root);
+    isDone = true;
+  };
+  const ran = await app.run("clean-temp-files", { ...CALLED, onProgress });
+  expect(isDone).toBe(true);
+  return { ...ran, root: app.root };
+}
+
+const OLD = 'temp: [{ files: "tmp/**", olderThan: 1h }, { directories: "tmp/*", holding: ["*.pyc"] }]';
+
+test("a directory that becomes a link between look and removal is not acted in, nor what it leads to", async () => {
+  const outside = temporaryDirectory();
+  for (let n = 0; n < 20; n += 1) put(outside, `${n}`, "canary", 2 * DAY);
+  const before = snapshot(outside);
+  const { report, root } = await moved(
+    'temp: [{ files: "tmp/**", olderThan: 1h }]',
+    (root) => {
+      for (let n = 0; n < 20; n += 1) put(root, `tmp/logs/${n}`, "victim", 2 * DAY);
+    },
+    (root) => {
+      renameSync(join(root, "tmp/logs"), join(root, "moved"));
+      symlinkSync(outside, join(root, "tmp/logs"));
+    },
+  );
+  expect(report.totals).toMatchObject({ done: 0, changed: 20 });
+  expect(diff(before, snapshot(outside))).toEqual({ added: [], removed: [], changed: [] });
+  expect(readdirSync(join(root, "moved"))).toHaveLength(20);
+});
+
+test("a file that is rewritten between look and removal stays", async () => {
+  const { report, root } = await moved(
+    'temp: [{ files: "tmp/**", olderThan: 1h }]',
+    (root) => {
+      for (let n = 0; n < 20; n += 1) put(root, `tmp/${n}`, "old", 2 * DAY);
+    },
+    (root) => appendFileSync(join(root, "tmp/7"), "new"),
+  );
+  expect(report.totals).toMatchObject({ done: 19, changed: 1 });
+  expect(readdirSync(join(root, "tmp")).sort()).toEqual(["7", "young"]);
+});
+
+test("a directory that something is put into between look and removal stays whole", async () => {
+  const { lines, root } = await moved(
+    OLD,
+    (root) => put(root, "tmp/cache/a.pyc"),
+    (root) => put(root, "tmp/cache/notes.txt"),
+  );
+  expect(lines).toContain('tmp/cache: changed: it holds "notes.txt"');
+  expect(readdirSync(join(root, "tmp/cache")).sort()).toEqual(["a.pyc", "notes.txt"]);
+});
+
+test("what was begun when a run is aborted is told", async () => {
+  const app = await planted();
+  const abort = new AbortController();
+  const onProgress = () => abort.abort(new Error("enough"));
+  const { error, report } = await app.run("clean-temp-files", {
+    ...CALLED,
+    signal: abort.signal,
+    onProgress,
+  });
+  expect(String(error)).toContain("enough");
+  const gone = (await planted()).root;
+  const files = (root: string) => leftIn(root).filter((path) => /\.log\.|pyc$|__pycache__$/.test(path));
+  const removed = files(gone).length - files(app.root).length;
+  expect(removed > 0).toBe(report.totals.done > 0);
+  expect(sweepers()).toEqual([]);
+});
+
+test("a sweeper that is lost is told of, and the rest is done without it", async () => {
+  const app = await makeApp('temp: [{ files: "tmp/**" }]');
+  for (let n = 0; n < 3_000; n += 1) put(app.root, `tmp/${n % 300}/${n}`);
+  const told: string[] = [];
+  let killed = 0;
+  const running = app.run("clean-temp-files", {
+    ...CALLED,
+    tell: (what) => told.push(what),
+    onProgress: () => {
+      for (const pid of killed === 0 ? sweepers() : []) {
+        process.kill(pid, "SIGKILL");
+        killed += 1;
+      }
+    },
+  });
+  const { error, report } = await running;
+  expect(error).toBeUndefined();
+  expect(killed).toBeGreaterThan(0);
+  expect(told).toHaveLength(killed);
+  expect(told[0]).toContain("was lost (it ended with SIGKILL): going on without it");
+  expect(report.totals).toMatchObject({ done: 3_000, failed: 0 });
+  expect(leftIn(join(app.root, "tmp")).filter((path) => path.includes("/"))).toEqual([]);
+});
+
+test("a sweeper is known as one of ours, and ends with the process that called it", async () => {
+  const program = fileURLToPath(new URL("../support/sweeper-caller.ts", import.meta.url));
+  const caller = fork(program, [temporaryDirectory()], { execArgv: ["--import", "tsx"] });
+  await once(caller, "message");
+  const [pid] = sweepers(caller.pid);
+  expect(pid).toBeDefined();
+  expect(isSafeShutdown(readProcess(pid ?? 0)?.commandLine ?? "")).toBe(true);
+  caller.kill("SIGKILL");
+  await once(caller, "exit");
+  await waitUntil(() => !existsSync(`/proc/${pid}`), "the sweeper to end");
+});
