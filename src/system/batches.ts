@@ -18,3 +18,10 @@ export async function* batchesOf<One>(
   }
   if (batch.length > 0) yield batch;
 }
+
+/** What comes, each in a list of its own. */
+export async function* oneByOne<One>(
+  source: Iterable<One> | AsyncIterable<One>,
+): AsyncGenerator<readonly One[]> {
+  for await (const one of source) yield [one];
+}

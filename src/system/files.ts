@@ -1,25 +1,28 @@
 import { readlinkSync, statfsSync } from "node:fs";
 import { systemCodeOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
+import { oneByOne } from "./batches.ts";
 import type { Clock } from "./clock.ts";
 import type { Condemned, UnitContents } from "./condemned.ts";
-import { type Contents, contentsOf, type Expectations } from "./contents.ts";
+import type { Contents } from "./contents.ts";
 import { Crew, type CrewOptions } from "./crew.ts";
 import { Directories, DirectoryChanged } from "./directory.ts";
 import { isSame } from "./evidence.ts";
 import { type FileEntry, lookAt } from "./file-entry.ts";
+import { Finder } from "./finder.ts";
 import { withRealNames } from "./linked-names.ts";
 import type { Manifest } from "./manifest.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
-import { type Matcher, matcherOf, preserverOf } from "./patterns.ts";
+import { preserverOf } from "./patterns.ts";
+import type { Removed } from "./prepared.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { type Quarantined, quarantined } from "./quarantined.ts";
 import type { Quota } from "./quota.ts";
 import { readUntouched } from "./read-untouched.ts";
-import { Removal, type Removed } from "./removal.ts";
-import { type FindRule, Search } from "./search.ts";
-import { searchTree } from "./search-tree.ts";
+import { Removal } from "./removal.ts";
+import type { FindRule } from "./search.ts";
 import { Turns } from "./turns.ts";
+import { Units } from "./units.ts";
 import type { Found } from "./walk.ts";
 
 export type { Condemned } from "./condemned.ts";
@@ -46,24 +49,28 @@ export interface FilesOptions extends CrewOptions {
  * what they would do.
  */
 export class Files {
+  /** Which pattern of the preserve list protects a path, if one does: then it is not to be removed. */
+  readonly guardOf: (path: string) => string | undefined;
   readonly #options: FilesOptions;
   readonly #directories: Directories;
   readonly #preserve: readonly string[];
-  readonly #preserver: (path: string) => string | undefined;
   readonly #crew: Crew;
+  readonly #finder: Finder;
   readonly #removal: Removal;
-  /** What was seen in directories on the way to them. */
-  readonly #seenInside = new WeakMap<FileEntry, Contents>();
-  /** Of each rule, the names that its directories may hold. */
-  readonly #expected = new WeakMap<readonly string[], Matcher>();
+  readonly #units: Units;
   #openFiles: OpenFiles | undefined;
 
   constructor(options: FilesOptions) {
     this.#options = options;
     this.#directories = new Directories(options.root);
     this.#preserve = withRealNames(options.root, options.preserve);
-    this.#preserver = preserverOf(this.#preserve);
+    this.guardOf = preserverOf(this.#preserve);
+    this.#units = new Units(this.#directories, this.guardOf, options.clock);
     this.#crew = new Crew(options);
+    this.#finder = new Finder({
+      ...options,
+      ...{ directories: this.#directories, crew: this.#crew, units: this.#units },
+    });
     this.#removal = new Removal({ ...options, directories: this.#directories, crew: this.#crew });
   }
 
@@ -76,7 +83,7 @@ export class Files {
     { evenPreserved = false } = {},
   ): AsyncGenerator<Found<Rule>> {
     const turns = new Turns(this.#options.clock);
-    for await (const handful of this.#handfuls(rules, evenPreserved ? undefined : this.#preserve)) {
+    for await (const handful of this.#finder.find(rules, evenPreserved ? undefined : this.#preserve)) {
       for (const found of handful) {
         this.#options.signal.throwIfAborted();
         yield found;
@@ -87,29 +94,7 @@ export class Files {
 
   /** The same in handfuls, for those who have much to find. */
   findMany<Rule extends FindRule>(rules: readonly Rule[]): AsyncGenerator<readonly Found<Rule>[]> {
-    return this.#handfuls(rules, this.#preserve);
-  }
-
-  async *#handfuls<Rule extends FindRule>(
-    rules: readonly Rule[],
-    preserve: readonly string[] | undefined,
-  ): AsyncGenerator<readonly Found<Rule>[]> {
-    const { clock, signal, presumed, quota } = this.#options;
-    const turns = new Turns(clock);
-    const all = searchTree({
-      directories: this.#directories,
-      ...{ search: new Search(rules, preserve), preserve, crew: this.#crew },
-      onContents: (directory, contents) => this.#seenInside.set(directory, contents),
-    });
-    for await (const handful of all) {
-      signal.throwIfAborted();
-      const found =
-        presumed.paths.size === 0 ? handful : handful.filter(({ path }) => !presumed.paths.has(path));
-      for (const { entry, rule } of found) if (entry !== undefined) quota.looked(rule);
-      if (found.length > 0) yield found;
-      if (turns.isDue) await turns.take();
-    }
-    signal.throwIfAborted();
+    return this.#finder.find(rules, this.#preserve);
   }
 
   /** The entry at a path, or `undefined` when there is none. */
@@ -144,14 +129,9 @@ export class Files {
     return this.#openFiles.openersOf(entry)[0]?.pid;
   }
 
-  /** Which pattern of the preserve list protects a path, if one does: then it is not to be removed. */
-  guardOf(path: string): string | undefined {
-    return this.#preserver(path);
-  }
-
   /** What a directory holds; `holding` are the globs of the names it may hold. */
   contentsOf(directory: FileEntry, holding: readonly string[]): Promise<Contents> {
-    return new Turns(this.#options.clock).through(this.#lookInto(directory, holding));
+    return this.#units.contentsOf(directory, holding);
   }
 
   /**
@@ -179,12 +159,12 @@ export class Files {
 
   /** A directory as a unit with what is in it, to be removed; or why it cannot be one. */
   unitOf(directory: FileEntry, holding: readonly string[]): Promise<UnitContents> {
-    return this.#unitOf(directory, holding);
+    return this.#units.of(directory, holding);
   }
 
   /** The same for a directory in quarantine, where nothing is preserved and any file is expected. */
   quarantinedUnitOf(directory: FileEntry): Promise<UnitContents> {
-    return this.#unitOf(directory, undefined);
+    return this.#units.of(directory, undefined);
   }
 
   /** What earlier runs moved to quarantine. Throws `refused` when it may be somebody else's. */
@@ -207,21 +187,6 @@ export class Files {
     this.#options.quarantine.close();
   }
 
-  async #unitOf(directory: FileEntry, holding: readonly string[] | undefined): Promise<UnitContents> {
-    const look = () => this.#lookInto(directory, holding);
-    const seen = this.#seenInside.get(directory);
-    this.#seenInside.delete(directory); // whoever asks again wants to know how it is then
-    const contents = seen ?? (await new Turns(this.#options.clock).through(look()));
-    return { ...contents, unit: { files: contents.files, holding, look } };
-  }
-
-  #lookInto(directory: FileEntry, holding: readonly string[] | undefined): Generator<void, Contents> {
-    if (holding === undefined) return contentsOf(directory, this.#directories, ANYTHING);
-    const isExpected = this.#expected.get(holding) ?? matcherOf(holding);
-    this.#expected.set(holding, isExpected);
-    return contentsOf(directory, this.#directories, { isExpected, guardOf: this.#preserver });
-  }
-
   #look<T>(look: () => T): T | undefined {
     try {
       return look();
@@ -231,9 +196,3 @@ export class Files {
     }
   }
 }
-
-async function* oneByOne<One>(source: Iterable<One> | AsyncIterable<One>): AsyncGenerator<readonly One[]> {
-  for await (const one of source) yield [one];
-}
-
-const ANYTHING: Expectations = { isExpected: () => true, guardOf: () => undefined };

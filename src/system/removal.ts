@@ -1,12 +1,11 @@
-import { messageOf } from "../errors.ts";
 import type { Effect, Mode } from "../report/report.ts";
 import { batchesOf } from "./batches.ts";
 import type { Clock } from "./clock.ts";
 import { amountOf, bytesOf, type Condemned, planned } from "./condemned.ts";
 import type { Crew } from "./crew.ts";
 import type { Directories } from "./directory.ts";
-import type { FileEntry } from "./file-entry.ts";
 import type { Manifest } from "./manifest.ts";
+import { isSimple, type Prepared, prepare, type Removed, removedOf } from "./prepared.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Quota } from "./quota.ts";
 import { isUntouched, Remover, unlink } from "./remover.ts";
@@ -23,19 +22,6 @@ export interface RemovalOptions {
   readonly signal: AbortSignal;
 }
 
-interface Prepared<One> {
-  readonly condemned: One;
-  /** Its name in quarantine. */
-  readonly moveTo?: string;
-  /** Why it cannot be moved there. */
-  readonly kept?: string;
-}
-
-export interface Removed<One> {
-  readonly condemned: One;
-  readonly effect: Effect;
-}
-
 interface Batch<One> {
   readonly prepared: readonly Prepared<One>[];
   /** What came of those that the sweepers took; never rejects. */
@@ -46,24 +32,6 @@ interface Batch<One> {
 const BATCH = 1_024;
 /** How many go to a sweeper at once. */
 const SHARE = 256;
-
-/** Whether it goes as it was looked at, and nothing else is to be asked or done. */
-function isSimple({ condemned, moveTo, kept }: Prepared<Condemned>): boolean {
-  const { lastLook, unit } = condemned;
-  if (moveTo !== undefined || kept !== undefined || lastLook !== undefined) return false;
-  return unit === undefined || (unit.holding !== undefined && unit.files.length <= BATCH);
-}
-
-/** What came of those that were swept. */
-function told<One>(
-  prepared: readonly Prepared<One>[],
-  effects: ReadonlyMap<Prepared<One>, Effect> | undefined,
-): Removed<One>[] {
-  return prepared.flatMap((one) => {
-    const effect = effects?.get(one);
-    return effect === undefined ? [] : [{ condemned: one.condemned, effect }];
-  });
-}
 
 function filesIn({ unit }: Condemned): number {
   return unit === undefined ? 1 : unit.files.length + 1;
@@ -92,13 +60,17 @@ export class Removal {
   async *inBatches<One extends Condemned>(
     source: AsyncIterable<readonly One[]>,
   ): AsyncGenerator<readonly Removed<One>[]> {
-    const { mode, manifest, clock } = this.#options;
+    const { mode, manifest, quarantine, clock } = this.#options;
     const turns = new Turns(clock);
     let begun: Batch<One> | undefined;
     try {
       for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH, filesIn)) {
-        if (mode === "apply") this.#countEarlier();
-        const { prepared, lines } = this.#prepare(batch);
+        if (mode === "plan") {
+          yield* this.#finish({ prepared: batch.map((condemned) => ({ condemned })) }, turns);
+          continue;
+        }
+        this.#countEarlier();
+        const { prepared, lines } = prepare(batch, manifest, quarantine);
         await manifest.record(lines);
         const last = begun;
         begun = { prepared, swept: this.#sweep(prepared) };
@@ -109,7 +81,7 @@ export class Removal {
         yield* this.#finish(now, turns);
       }
     } catch (error) {
-      if (begun !== undefined) yield told(begun.prepared, await begun.swept); // what was begun is told all the same
+      if (begun !== undefined) yield removedOf(begun.prepared, await begun.swept); // what was begun is told all the same
       throw error;
     }
     if (begun !== undefined) yield* this.#finish(begun, turns);
@@ -121,7 +93,7 @@ export class Removal {
     turns: Turns,
   ): AsyncGenerator<readonly Removed<One>[]> {
     const effects = await swept;
-    if (effects !== undefined) yield told(prepared, effects);
+    if (effects !== undefined) yield removedOf(prepared, effects);
     for (const one of prepared) {
       if (effects?.has(one)) continue;
       yield [{ condemned: one.condemned, effect: await this.#actAlone(one, turns) }];
@@ -145,7 +117,7 @@ export class Removal {
     if (sweepers === undefined || mode === "plan" || signal.aborted || this.#isFull) return undefined;
     const shares: Prepared<One>[][] = [[]];
     for (const one of prepared) {
-      if (!isSimple(one)) continue;
+      if (!isSimple(one, BATCH)) continue;
       const { rule } = one.condemned;
       const room = quota.roomFor(rule);
       const [amount, bytes] = [amountOf(one.condemned), bytesOf(one.condemned)];
@@ -155,6 +127,7 @@ export class Removal {
       if (shares.at(-1)?.length === SHARE) shares.push([]);
       shares.at(-1)?.push(one);
     }
+    if (shares[0]?.length === 0) return undefined;
     return Promise.all(
       shares.map(async (share) => {
         const effects = await sweepers.remove(share.map(({ condemned }) => condemned));
@@ -175,32 +148,6 @@ export class Removal {
     const { files, bytes } = this.#options.manifest.earlier();
     this.#options.quota.count(files, bytes, undefined);
     this.#hasCountedEarlier = true;
-  }
-
-  /** What is to be done with each, and the lines that must be on disk before. */
-  #prepare<One extends Condemned>(batch: readonly One[]): { prepared: Prepared<One>[]; lines: string[] } {
-    const { mode, manifest, quarantine } = this.#options;
-    if (mode === "plan") return { prepared: batch.map((condemned) => ({ condemned })), lines: [] };
-    const lines: string[] = [];
-    const writers = new Map<string, (entry: FileEntry) => string>();
-    const prepared = batch.map((condemned): Prepared<One> => {
-      const { entry, unit, reason, quarantineMs } = condemned;
-      if (quarantineMs === undefined) {
-        const write = writers.get(reason) ?? manifest.writer(reason);
-        writers.set(reason, write);
-        for (const file of unit?.files ?? []) lines.push(write(file));
-        lines.push(write(entry));
-        return { condemned };
-      }
-      try {
-        const moveTo = quarantine.nameFor(entry, quarantineMs);
-        lines.push(manifest.writer(reason, moveTo)(entry));
-        return { condemned, moveTo };
-      } catch (error) {
-        return { condemned, kept: messageOf(error) };
-      }
-    });
-    return { prepared, lines };
   }
 
   async #act({ condemned, moveTo }: Prepared<Condemned>, turns: Turns): Promise<Effect> {

@@ -1,9 +1,8 @@
-import type { Contents } from "./contents.ts";
 import type { Crew } from "./crew.ts";
 import type { Directories } from "./directory.ts";
-import type { FileEntry } from "./file-entry.ts";
 import type { FindRule, Search } from "./search.ts";
 import type { Swept } from "./sweepers.ts";
+import type { Units } from "./units.ts";
 import { type Found, type Pending, walk } from "./walk.ts";
 
 /** Directories that go to a sweeper at once. */
@@ -24,7 +23,7 @@ interface TreeSearchOptions<Rule extends FindRule> {
   readonly preserve: readonly string[] | undefined;
   readonly crew: Crew;
   /** Told what there is in a directory that may go as a unit, where that was looked at on the way. */
-  readonly onContents: (directory: FileEntry, contents: Contents) => void;
+  readonly units: Units;
 }
 
 /** Walks the whole tree: in this process, and, once it turns out to be large, with sweepers. */
@@ -33,7 +32,7 @@ export async function* searchTree<Rule extends FindRule>({
   search,
   preserve,
   crew,
-  onContents,
+  units,
 }: TreeSearchOptions<Rule>): AsyncGenerator<readonly Found<Rule>[]> {
   const pending: Pending[] = [{ path: "" }];
   yield* walk(directories, search, pending, { budget: { entries: crew.calledAfter } });
@@ -70,7 +69,7 @@ export async function* searchTree<Rule extends FindRule>({
     large,
     pending: further,
   }: Swept): Generator<readonly Found<Rule>[]> {
-    for (const [directory, what] of contents) onContents(directory, what);
+    for (const [directory, what] of contents) units.note(directory, what);
     const ruleOf = (index: number) => search.rules[index];
     yield [
       ...entries.flatMap(({ rule: index, entry }) => {
