@@ -8,7 +8,7 @@ import { isStillRunning, type Process, readProcess, readStatus, workingDirectory
 import { blindSpot, listInContainers, listKin, listProcesses, seesAllProcesses } from "./process-list.ts";
 import { ProcessTree } from "./process-tree.ts";
 import { type Identity, type SignalEffect, Signals } from "./signals.ts";
-import { descendantsOf, isProgram, isSafeShutdown, topmostInside } from "./strays.ts";
+import { descendantsOf, isSafeShutdown, programsAmong, topmostInside } from "./strays.ts";
 import { whyNotOf } from "./users.ts";
 import { waitUntilGone } from "./waiting.ts";
 
@@ -82,15 +82,21 @@ export class Processes {
         for (const { pid } of [finding.process, ...descendantsOf(finding.process, processes)])
           claimed.add(pid);
     }
-    return services.map((service) => ({
-      service,
-      pidFiles: findings.get(service) ?? [],
-      strays: topmostInside(root, this.#unclaimed(service, processes, claimed), processes),
-      unclear: this.#unclaimed(service, processes, claimed).filter(
-        (process) => workingDirectoryOf(process.pid) === undefined && isStillRunning(process),
-      ),
-      blindSpot: hidden,
-    }));
+    const unclaimed = processes.filter(({ pid }) => !claimed.has(pid) && !this.#own.has(pid));
+    const states: ServiceState[] = [];
+    for (const service of services) {
+      const alike = await programsAmong(unclaimed, service.matches, this.#options.clock);
+      states.push({
+        service,
+        pidFiles: findings.get(service) ?? [],
+        strays: topmostInside(root, alike, processes),
+        unclear: alike.filter(
+          (process) => workingDirectoryOf(process.pid) === undefined && isStillRunning(process),
+        ),
+        blindSpot: hidden,
+      });
+    }
+    return states;
   }
 
   /** What a pid file is worth; without a service it may be of any. */
@@ -176,13 +182,6 @@ export class Processes {
     onWait: (running: readonly Process[], waitedMs: number) => void,
   ): Promise<Process[]> {
     return waitUntilGone(whom, timeoutMs, { ...this.#options, onWait });
-  }
-
-  #unclaimed(service: Service, processes: readonly Process[], claimed: ReadonlySet<number>): Process[] {
-    return processes.filter(
-      ({ pid, commandLine }) =>
-        !claimed.has(pid) && !this.#own.has(pid) && isProgram(commandLine, service.matches),
-    );
   }
 }
 

@@ -1,7 +1,9 @@
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Clock } from "./clock.ts";
 import { type Process, workingDirectoryOf } from "./proc.ts";
 import type { Kin } from "./process-list.ts";
+import { Turns } from "./turns.ts";
 
 /** What runs a program that is named in its arguments. */
 const INTERPRETER = /^(?:python|pypy|node|ruby|perl|php|java|deno|bun)[\d.]*$/;
@@ -11,11 +13,29 @@ const INTERPRETER = /^(?:python|pypy|node|ruby|perl|php|java|deno|bun)[\d.]*$/;
  * a file of that name, a shell with the words in its script. The match must begin in the program's own name, or, for an
  * interpreter, in its first arguments (`python3 -m celery …`). safe-shutdown itself is none, whatever its `--root` is.
  */
-export function isProgram(commandLine: string, matches: RegExp): boolean {
+function isProgram(commandLine: string, matches: RegExp): boolean {
   if (isSafeShutdown(commandLine)) return false;
   const words = commandLine.split(" ");
   const reach = words.slice(0, isInterpreter(words[0]) ? 4 : 1).join(" ").length;
   return (matches.exec(commandLine)?.index ?? reach) < reach;
+}
+
+/**
+ * Those of many that are such a program, in slices: anybody may start thousands whose arguments take an expression some
+ * milliseconds each.
+ */
+export async function programsAmong(
+  processes: readonly Process[],
+  matches: RegExp,
+  clock: Clock,
+): Promise<Process[]> {
+  const turns = new Turns(clock);
+  const found: Process[] = [];
+  for (const process of processes) {
+    if (isProgram(process.commandLine, matches)) found.push(process);
+    if (turns.isDue) await turns.take();
+  }
+  return found;
 }
 
 const OWN_PROGRAM = fileURLToPath(new URL("../cli/main.js", import.meta.url));

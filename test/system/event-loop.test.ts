@@ -3,6 +3,8 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { expect, test } from "vitest";
+import { systemClock } from "../../src/system/clock.ts";
+import { programsAmong } from "../../src/system/strays.ts";
 import { makeApp } from "../support/app.ts";
 
 /* Locks of jobs are renewed by timers: whoever holds the event loop for long loses them. `bench/results.md` has figures. */
@@ -29,3 +31,16 @@ test.each([
     expect(delay.max / 1e6).toBeLessThan(MOST_MS);
   },
 );
+
+test("looking for services among programs whose arguments are made to be slow to match, too", async () => {
+  const commandLine = "celery ".repeat(1_170); // as much of it as is read
+  const programs = Array.from({ length: 1_500 }, (_, index) => ({
+    ...{ pid: 10_000 + index, parentPid: 1, startTicks: 1, startedAtMs: 0, commandLine },
+  }));
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  const found = await programsAmong(programs, /celery.*\bworker\b/, systemClock);
+  delay.disable();
+  expect(found).toEqual([]);
+  expect(delay.max / 1e6).toBeLessThan(MOST_MS);
+});
