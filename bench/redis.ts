@@ -15,8 +15,9 @@ import { type Latency, latencyDuring } from "./redis/other-client.ts";
 import type { Suite } from "./suite.ts";
 
 const CLI = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
-const ROUNDS = 3;
-const MATCHING = 1_000_000;
+const ROUNDS = Number(process.env.ROUNDS ?? 3);
+const MATCHING = Number(process.env.KEYS ?? 1_000_000);
+const [FEW, MANY] = [MATCHING / 100, 10 * MATCHING];
 const OURS = "**safe-shutdown**, with a look at type and age, 2 ms a call";
 const BY_HAND = "`redis-cli --scan` into `xargs redis-cli unlink`, no look at the age";
 const OF_CLUSTER = "**safe-shutdown**, the same keys on a Cluster of 3 masters";
@@ -83,7 +84,7 @@ async function race(server: PrivateRedis, client: Redis, cluster: PrivateCluster
     );
     drawBars(
       "redis",
-      "Removing 1,000,000 keys of 1,500,000",
+      `Removing ${MATCHING.toLocaleString("en")} keys of ${(1.5 * MATCHING).toLocaleString("en")}`,
       "s",
       measurements.map(({ what, medianMs }) => ({
         label: what.replaceAll(/[`*]/g, "").replace(/, (with|no) .*/, ""),
@@ -163,7 +164,7 @@ async function memory({ url }: PrivateRedis, client: Redis, directory: string): 
     "app: bench\nredis: { prune: [{ keys: 'message:*', olderThan: 10m, age: [{ ttl: 24h }] }] }\n",
   );
   const peaks: number[] = [];
-  for (const matching of [10_000, 10_000_000]) {
+  for (const matching of [FEW, MANY]) {
     await fill(client, matching);
     const words = [CLI, "clean", "prune-redis", "--yes", "--inline"];
     peaks.push(await peakOf(words, directory, { SAFE_SHUTDOWN_REDIS_URL: url }));
@@ -174,8 +175,8 @@ async function memory({ url }: PrivateRedis, client: Redis, directory: string): 
   const [few = Number.NaN, many = Number.NaN] = peaks;
   const ratio = many / few;
   return (
-    `Memory (peak RSS) of \`safe-shutdown clean prune-redis\`: ${few.toFixed(0)} MB for 10,000 keys, ${many.toFixed(0)} MB for ` +
-    `10,000,000: ${ratio.toFixed(2)} times, at most 1.3: ${verdict(ratio <= 1.3)}.`
+    `Memory (peak RSS) of \`safe-shutdown clean prune-redis\`: ${few.toFixed(0)} MB for ${FEW.toLocaleString("en")} keys, ` +
+    `${many.toFixed(0)} MB for ${MANY.toLocaleString("en")}: ${ratio.toFixed(2)} times, at most 1.3: ${verdict(ratio <= 1.3)}.`
   );
 }
 

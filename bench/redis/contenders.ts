@@ -76,11 +76,11 @@ for key in r.keys("message:*"):
         r.expire(key, 86400)
     elif 86400 - ttl > 450:
         r.delete(key)`;
-  await run("python3", ["-c", program]);
+  await run("/usr/bin/python3", ["-c", program]);
 }
 
 export function hasPython(): Promise<boolean> {
-  return run("python3", ["-c", "import redis"]).then(
+  return run("/usr/bin/python3", ["-c", "import redis"]).then(
     () => true,
     () => false,
   );
