@@ -39,6 +39,12 @@ export interface PrivateRedis {
   stop(): Promise<void>;
 }
 
+/** What is up: an uncaught error must not leave it running. */
+const running = new Set<() => void>();
+process.on("exit", () => {
+  for (const killNow of running) killNow();
+});
+
 /** Starts a Redis (or Valkey) of our own on a free port of 127.0.0.1; resolves when PING answers. */
 export async function startPrivateRedis(settings: PrivateRedisOptions = {}): Promise<PrivateRedis> {
   const program = findServer();
@@ -77,11 +83,11 @@ export async function startPrivateRedis(settings: PrivateRedisOptions = {}): Pro
   };
   const stop = async () => {
     await kill();
-    process.off("exit", killNow);
+    running.delete(killNow);
     if (settings.directory === undefined) await rm(directory, { recursive: true, force: true });
   };
 
-  process.on("exit", killNow); // an uncaught error must not leave it running
+  running.add(killNow);
   try {
     await start();
   } catch (error) {

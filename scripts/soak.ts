@@ -101,8 +101,12 @@ function count(file: string, tallies: Tallies): void {
   for (const { message = "", assertionResults } of testResults) {
     if (assertionResults.length === 0) tallies.failed("the suite itself", message);
     for (const { fullName, status, failureMessages, meta } of assertionResults) {
-      if (status === "failed") tallies.failed(fullName, (failureMessages ?? []).join("\n"));
-      else if (status === "passed") tallies.passed(fullName, meta?.recoveryMs);
+      const why = (failureMessages ?? []).join("\n");
+      if (status === "failed") {
+        tallies.failed(fullName, why);
+        tell(`failed: ${fullName}: ${why.split("\n")[0]}`);
+      }
+      if (status === "passed") tallies.passed(fullName, meta?.recoveryMs);
     }
   }
 }
