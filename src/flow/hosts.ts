@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { NAME } from "../config/schema.ts";
+import { readProcess } from "../system/proc.ts";
 import type { Queues } from "./queues.ts";
 import { parseStored } from "./stored.ts";
 
@@ -53,7 +54,11 @@ export async function beat(queues: Queues, worker: WorkerInfo, nowMs: number): P
 export async function signOff(queues: Queues, worker: WorkerInfo): Promise<void> {
   const name = nameOf(worker);
   await queues.redis.multi().del(queues.key("worker", name)).zrem(queues.key("workers"), name).exec();
-  const isLastOne = (await liveWorkers(queues)).every((one) => one.isCommand || one.host !== worker.host);
+  const others = (await liveWorkers(queues)).filter((one) => !one.isCommand && one.host === worker.host);
+  // the heartbeat of one that was killed lasts a little longer than it did
+  const isLastOne = others.every(
+    (one) => one.machine === worker.machine && readProcess(one.pid) === undefined,
+  );
   if (!worker.isCommand && isLastOne) await queues.redis.zrem(queues.key("hosts"), worker.host);
 }
 

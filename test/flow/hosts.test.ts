@@ -61,6 +61,18 @@ describe("a heartbeat", () => {
     expect(await application.workers()).toEqual([]);
   });
 
+  test("of a killed worker does not keep its host known when the next worker ends in good order", async () => {
+    const app = littleApp();
+    const killed = await app.startWorker();
+    killed.signal("SIGKILL");
+    await killed.result;
+    const { application } = await app.open();
+    await application.startWorker();
+    expect(await application.workers()).toHaveLength(2);
+    await application.close();
+    expect(await app.redis.exists(app.key("hosts"))).toBe(0);
+  });
+
   test("of one worker does not end with that of another in the same process", async () => {
     const app = littleApp();
     const { application: first } = await app.open();
