@@ -61,7 +61,7 @@ export interface RemoveAnswer {
 }
 
 /** How many entries are looked at before an answer is given. */
-const WALK_ENTRIES = 2_000;
+const WALK_ENTRIES = 512;
 
 /** Walks and removes below a root on order, in a process of its own: its working directory is never where it was. */
 export class Sweep {

@@ -10,6 +10,9 @@ export class SweeperLost extends Error {}
 const IS_BUILT = import.meta.url.endsWith(".js");
 const PROGRAM = fileURLToPath(new URL(`./sweeper-program.${IS_BUILT ? "js" : "ts"}`, import.meta.url));
 
+/** What is looked at is soon forgotten: with room for more of it, garbage is collected ten times as seldom. */
+const FLAGS = ["--min-semi-space-size=16", ...(IS_BUILT ? [] : ["--import", "tsx"])];
+
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -27,7 +30,7 @@ export class Sweeper {
 
   constructor(order: SweepOrder, onLost: (why: string) => void) {
     // called like the program itself, so that no safe-shutdown takes it for somebody's stray
-    this.#child = spawn(process.execPath, [...(IS_BUILT ? [] : ["--import", "tsx"]), PROGRAM], {
+    this.#child = spawn(process.execPath, [...FLAGS, PROGRAM], {
       argv0: "safe-shutdown",
       cwd: dirname(PROGRAM),
       env: {},
