@@ -29,7 +29,7 @@ interface Batch<One> {
 }
 
 /** How many files share one write to disk: a crash leaves at most so many lines of what was not removed. */
-const BATCH = 1_024;
+const BATCH = 512;
 /** How many go to a sweeper at once. */
 const SHARE = 256;
 
