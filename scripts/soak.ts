@@ -13,7 +13,7 @@ import { Tallies } from "./soak/tally.ts";
  * `npm run soak [-- --for 30m] [-- --only <case>]`: the long form of the attacks and of the parsers' fuzzing, each once;
  * then the fault suite again and again for as long as asked, each time in another order and with faults put off by chance.
  * At the end it prints how often each case passed and failed, and what it counted. `--only` takes a part of a case's name,
- * such as `attacks`, `parsers: a config` or `worker is killed`. What the programs of a failed case said is kept. Exit
+ * such as `attacks`, `parsers: a config` or `worker is killed`; `faults` is the whole fault suite. What the programs of a failed case said is kept. Exit
  * code 1 when any case has failed.
  */
 
@@ -77,8 +77,8 @@ async function round(
     "--sequence.shuffle.files",
     `--sequence.seed=${Date.now() + seed}`,
   ];
-  const only_ = only === undefined ? [] : ["-t", only];
-  const child = spawn("npx", [...words, ...order, ...only_], {
+  const some = only === undefined || only === "faults" ? [] : ["-t", only];
+  const child = spawn("npx", [...words, ...order, ...some], {
     stdio: ["ignore", "ignore", "inherit"],
     env: {
       ...process.env,
