@@ -1,10 +1,16 @@
 import type { PruneRule } from "../config/config.ts";
 import type { SafeShutdownError } from "../errors.ts";
-import type { PrunePage } from "./prune-pass.ts";
 import type { Quota } from "./quota.ts";
 
 /** What one page may remove at most, so that servers which are pruned at once can share what is left. */
 const MOST_PER_PAGE = 20_000;
+
+/** What a page came to. */
+interface Taken {
+  readonly matched: number;
+  readonly removed: number;
+  readonly bytes: number;
+}
 
 /** What may still be removed by a rule, shared by the passes over several servers. */
 export class KeyRoom {
@@ -35,7 +41,7 @@ export class KeyRoom {
   }
 
   /** What became of what was borrowed; without a page nothing is known of it, and nothing counted. */
-  settle(borrowed: number, page: PrunePage | undefined): void {
+  settle(borrowed: number, page: Taken | undefined): void {
     this.#lent -= borrowed;
     if (page !== undefined) {
       this.#quota.looked(this.#rule, page.matched);
@@ -45,7 +51,7 @@ export class KeyRoom {
   }
 
   /** Counts back what a pass that is repeated had counted. */
-  forget({ matched, removed, bytes }: Pick<PrunePage, "matched" | "removed" | "bytes">): void {
+  forget({ matched, removed, bytes }: Taken): void {
     this.#quota.looked(this.#rule, -matched);
     this.#quota.count(-removed, -bytes, this.#rule);
   }

@@ -30,7 +30,7 @@ export interface PrunePage {
   /** Results of Celery that have no TTL, whatever became of them. */
   readonly endless: number;
   readonly kept: ReadonlyMap<KeepReason, number>;
-  /** How long the call held Redis. */
+  /** How long the call held Redis; from 7.2 on the processor time that it took there. */
   readonly heldMs: number;
   /** How many keys the scan passed, matching or not: as good as its cursor tells, exact at the end of a pass. */
   readonly scanned: number;
