@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { listOf, text } from "./lengths.ts";
 import { DURATION, duration, ownShare } from "./quantities.ts";
 import { redisUrlFault } from "./redis-url.ts";
 
@@ -10,7 +11,7 @@ export const REDIS_URL_IN_WORDS =
 /** The URL of a Redis, as text. */
 export const redisUrl = z
   .string()
-  .refine((text) => redisUrlFault(text) === undefined, { error: `expected ${REDIS_URL_IN_WORDS}` });
+  .refine((url) => redisUrlFault(url) === undefined, { error: `expected ${REDIS_URL_IN_WORDS}` });
 
 const pointer = z.string().regex(/^[^#]+#\/.+$/, {
   error: "expected a file and a JSON pointer, such as config/config.json#/FETCH_INTERVAL_SECONDS",
@@ -19,7 +20,7 @@ const pointer = z.string().regex(/^[^#]+#\/.+$/, {
 export const setting = z
   .strictObject({
     setting: z
-      .union([pointer, z.array(pointer).min(1)], {
+      .union([pointer, listOf(pointer)], {
         error: "expected a file#/json/pointer, or a list of them",
       })
       .meta({ description: "Where to look: file#/json/pointer, the first one found wins." }),
@@ -37,7 +38,7 @@ const ageRung = z.union(
   [
     z.literal("idle").meta({ description: "Time since the key was last used, where that can be trusted." }),
     z.strictObject({ ttl: duration }).meta({ description: "This initial TTL minus what remains of it." }),
-    z.strictObject({ json: z.string().min(1) }).meta({
+    z.strictObject({ json: text }).meta({
       description: "A time in a JSON value, by its path (a.b.c): ISO 8601, or Unix time in s or ms.",
     }),
     z.strictObject({ value: z.enum(["epoch", "iso"]) }).meta({
@@ -47,7 +48,7 @@ const ageRung = z.union(
       description:
         "A part of the key between colons, counted from 1: Unix time, or a day such as 2026-01-31.",
     }),
-    z.strictObject({ field: z.string().min(1) }).meta({ description: "A time in a field of a hash." }),
+    z.strictObject({ field: text }).meta({ description: "A time in a field of a hash." }),
     z.literal("score").meta({ description: "The newest score of a sorted set, as Unix time." }),
     z.literal("lastId").meta({ description: "The last id of a stream." }),
   ],
@@ -58,12 +59,12 @@ const ageRung = z.union(
 );
 
 const pruneRule = z.strictObject({
-  keys: z.string().min(1).meta({ description: "A Redis glob." }),
+  keys: text.meta({ description: "A Redis glob." }),
   type: z.enum(["string", "hash", "set", "zset", "list", "stream"]).optional().meta({
     description: "Only keys of this type. Without it lists and streams are kept: they may be queues.",
   }),
   olderThan: durationOrSetting,
-  age: z.array(ageRung).min(1).meta({ description: "How to tell a key's age, best first." }),
+  age: listOf(ageRung).meta({ description: "How to tell a key's age, best first." }),
   withoutTtl: z.enum(["keep", "expire"]).default("keep").meta({
     description: "A key with no TTL and no provable age: keep it, or give it a TTL of olderThan.",
   }),
@@ -73,23 +74,16 @@ const pruneRule = z.strictObject({
 });
 
 const queueRule = z.strictObject({
-  bullmq: z
-    .string()
-    .min(1)
-    .refine((name) => !name.includes(":"), {
-      error: 'expected the name of a BullMQ queue, without ":"',
-    }),
-  prefix: z
-    .string()
-    .min(1)
+  bullmq: text.refine((name) => !name.includes(":"), {
+    error: 'expected the name of a BullMQ queue, without ":"',
+  }),
+  prefix: text
     .refine((prefix) => !prefix.startsWith("{safe-shutdown-"), {
       error: "expected the prefix of the application's queues, not of safe-shutdown's own",
     })
     .default("bull")
     .meta({ description: "BullMQ's prefix of the queue's keys." }),
-  states: z
-    .array(z.enum(["completed", "failed"]))
-    .min(1)
+  states: listOf(z.enum(["completed", "failed"]))
     .default(["completed", "failed"])
     .meta({
       description: "Which finished jobs.",
@@ -112,7 +106,7 @@ export const redis = z.strictObject({
     description:
       "How many matching keys of a server are looked at in a second; as fast as it goes unless given.",
   }),
-  brokerQueues: z.array(z.string().min(1)).default(["celery"]).meta({
+  brokerQueues: z.array(text).default(["celery"]).meta({
     description: "The broker's queue lists: no prune rule may match them.",
   }),
   prune: z.array(anyPruneRule).default([]),

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { listOf, text } from "./lengths.ts";
 import { duration, ownShare, share, size } from "./quantities.ts";
 import { durationOrSetting, redis, redisUrl, setting } from "./redis-schema.ts";
 
@@ -14,10 +15,9 @@ export const NAME_IN_WORDS =
   'a name of letters, digits, ".", "_" and "-" (at most 63), starting with a letter or digit';
 const name = z.string().regex(NAME, { error: `expected ${NAME_IN_WORDS}` });
 
-const regularExpression = z
-  .string()
-  .min(1)
-  .refine(compiles, { error: "expected a regular expression that JavaScript can compile" });
+const regularExpression = text.refine(compiles, {
+  error: "expected a regular expression that JavaScript can compile",
+});
 
 function compiles(source: string): boolean {
   try {
@@ -28,11 +28,13 @@ function compiles(source: string): boolean {
   }
 }
 
-const glob = z.string().min(1).refine(isInsideRoot, {
+const glob = text.refine(isInsideRoot, {
   error: 'expected a glob relative to the root, without a leading "/" and without ".."',
 });
-const globs = z.union([glob, z.array(glob).min(1)], { error: "expected a glob, or a list of globs" });
-const relativePath = z.string().min(1).refine(isInsideRoot, {
+const globs = z.union([glob, listOf(glob)], {
+  error: "expected a glob, or a list of globs",
+});
+const relativePath = text.refine(isInsideRoot, {
   error: 'expected a path relative to the root, without a leading "/" and without ".."',
 });
 
@@ -89,7 +91,7 @@ const tempFiles = z.strictObject({
 const tempDirectories = z.strictObject({
   directories: globs.meta({ description: "Directories, removed as a unit." }),
   olderThan: duration.prefault("0s"),
-  holding: z.array(glob).min(1).default(["*.pyc", "*.pyo", "*.pyc.*"]).meta({
+  holding: listOf(glob).default(["*.pyc", "*.pyo", "*.pyc.*"]).meta({
     description: "Names it may hold; one that holds anything else is kept.",
   }),
   quarantine,
@@ -112,10 +114,7 @@ const ownJob = z.strictObject({
   module: relativePath.meta({
     description: "A JavaScript module of the application whose default export is a job (see defineJob).",
   }),
-  flows: z
-    .array(z.enum(["shutdown", "stop", "clean"]))
-    .min(1)
-    .meta({ description: "The flows it takes part in." }),
+  flows: listOf(z.enum(["shutdown", "stop", "clean"])).meta({ description: "The flows it takes part in." }),
   before: name.optional().meta({ description: "A stage of its own, before that of this job." }),
   after: name.optional().meta({ description: "A stage of its own, after that of this job." }),
   with: name.optional().meta({ description: "In the same stage as this job." }),
@@ -124,9 +123,9 @@ const ownJob = z.strictObject({
 const scheduleEntry = z.strictObject({
   name,
   run: z.enum(["clean"]).meta({ description: "The flow to run." }),
-  jobs: z.array(name).min(1).optional().meta({ description: "Only these jobs of the flow." }),
-  cron: z.string().min(1),
-  timezone: z.string().min(1).optional().meta({ description: "Default: the worker's own time zone." }),
+  jobs: listOf(name).optional().meta({ description: "Only these jobs of the flow." }),
+  cron: text,
+  timezone: text.optional().meta({ description: "Default: the worker's own time zone." }),
   maxRandomDelay: duration.prefault("0s").meta({
     description: "A run starts up to this much later, at random, so that a fleet does not start in step.",
   }),

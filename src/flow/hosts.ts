@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { atMost } from "../config/lengths.ts";
 import { NAME } from "../config/schema.ts";
 import { readProcess } from "../system/proc.ts";
 import type { Queues } from "./queues.ts";
@@ -26,7 +27,7 @@ const workerSchema = z.object({
   fingerprint: z.string().regex(/^[0-9a-f]{12}$/),
   root: z.string(),
   /** Tells machines of one name apart. */
-  machine: z.string().max(64).default(""),
+  machine: z.string().check(atMost(64)).default(""),
   /** ISO 8601. */
   since: z.iso.datetime(),
   /** A command that works only as long as its own run takes. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type FlowName, flowNames } from "../../jobs/flows.ts";
+import { atMost, listOf } from "../config/lengths.ts";
 import { NAME } from "../config/schema.ts";
 import { type Catalog, unknownJobs } from "./catalog.ts";
 
@@ -20,10 +21,10 @@ export const intentSchema = z.strictObject({
   flow,
   mode,
   /** Only these jobs of the flow. */
-  jobs: z.array(name).min(1).max(100).optional(),
+  jobs: listOf(name).check(atMost(100)).optional(),
   /** The entry of the schedule that asks for it. */
   schedule: name.optional(),
-  hosts: z.array(name).min(1).max(10_000).refine(isUnique, { error: "expected each host once" }),
+  hosts: listOf(name).check(atMost(10_000)).refine(isUnique, { error: "expected each host once" }),
   ...switches,
 });
 export type Intent = z.output<typeof intentSchema>;

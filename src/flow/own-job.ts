@@ -2,6 +2,7 @@ import { join, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import { z } from "zod";
 import type { Job } from "../../jobs/job.ts";
+import { text } from "../config/lengths.ts";
 import { messageOf } from "../errors.ts";
 import { readTrustedFile, realPathOf } from "../system/text-file.ts";
 
@@ -10,7 +11,7 @@ const JOB = /^[a-z][a-z0-9-]{0,62}$/;
 /** What `defineJob` makes; a module that cannot import this package may export the same by hand. */
 const jobSchema = z.object({
   name: z.string().regex(JOB, { error: "expected letters, digits and -, starting with a letter" }),
-  summary: z.string().min(1),
+  summary: text,
   runsOn: z.enum(["every host", "one host"]),
   run: z.custom<Job["run"]>((value) => typeof value === "function", { error: "expected a function" }),
 });

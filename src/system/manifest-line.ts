@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { text } from "../config/lengths.ts";
 import type { FileEntry } from "./file-entry.ts";
 
 /*
@@ -13,7 +14,7 @@ const line = z.object({
   host: z.string(),
   kind: z.enum(["file", "directory", "link", "other"]),
   /** Relative to the root. */
-  path: z.string().min(1).refine(isBelowRoot),
+  path: text.refine(isBelowRoot),
   sizeBytes: z.number(),
   modifiedAtMs: z.number(),
   /** To the last digit: above 2^53 in quotes, or readers of JSON would round it. */

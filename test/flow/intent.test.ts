@@ -109,6 +109,8 @@ describe("what the queue carries", () => {
     ["one host twice", { hosts: ["a", "b", "a"] }],
     ["a host that is no text", { hosts: [1] }],
     ["hosts that are no list", { hosts: "a" }],
+    ["hosts whose length is no number", { hosts: { length: { toString: 1 } } }],
+    ["jobs whose length is no number", { jobs: { length: { toString: 1 } } }],
     ["too many hosts", { hosts: Array.from({ length: 10_001 }, (_, n) => `h${n}`) }],
     ...hostileNames.map((name): [string, object] => [
       `a host named ${JSON.stringify(name)}`,

@@ -148,6 +148,7 @@ describe("hostile data", () => {
     ["a flow that objects inherit", "clean", { ...intent, flow: "constructor" }, /flow/],
     ["a prototype", "clean", proto(intent), /Unrecognized key: "__proto__"/],
     ["wrong types", "clean", { ...intent, force: "yes", hosts: "here" }, /force/],
+    ["a length that is no number", "clean", { ...intent, hosts: { length: { toString: 1 } } }, /hosts/],
     ["a host of a million characters", "clean", { ...intent, hosts: ["h".repeat(1_000_000)] }, /hosts\[0\]/],
     ["a key of a million characters", "clean", { ...intent, ["k".repeat(1_000_000)]: 1 }, /Unrecognized key/],
     ["nothing", "clean", null, /expected object/],

@@ -45,7 +45,17 @@ const STRANGE: readonly unknown[] = [
     "all",
     "apply",
   ],
-  ...[[], {}, [[]], [null], { __proto__: null }, { length: 3 }, [{}, {}], { toString: 1 }],
+  ...[
+    [],
+    {},
+    [[]],
+    [null],
+    { __proto__: null },
+    { length: 3 },
+    { length: { toString: 1 } },
+    [{}, {}],
+    { toString: 1 },
+  ],
   JSON.parse('{"__proto__": {"polluted": true}}'),
   JSON.parse('{"constructor": {"prototype": {"polluted": true}}}'),
 ];
