@@ -28,6 +28,7 @@ local has_os, os_clock = pcall(function() return os.clock end)
 local clock = has_os and function() return os_clock() * 1000000 end or time
 local started = clock()
 local cursor, rule, room, room_bytes = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local oldest, has_type, is_celery, one_by_one = rule.olderThanMs, rule.type, rule.isCelery, rule.oneByOne
 
 -- Only what the rule's glob could match is in the lists; most rules have few.
 local guard = rule.protected
@@ -64,9 +65,9 @@ ${AGE_LADDER}${CELERY_RESULTS}
 -- A key that was given a TTL by an earlier run has no known initial TTL: it may live out what it was given. Its
 -- expiry bears a mark in its milliseconds.
 local MARK = 719
-local function given_expiry() return math.floor((now + rule.olderThanMs) / 1000) * 1000 + MARK end
+local longest_given = oldest + 1000
+local function given_expiry() return math.floor((now + oldest) / 1000) * 1000 + MARK end
 local function was_given(key, ttl)
-  if ttl > rule.olderThanMs + 1000 then return false end
   local expiry = redis.pcall('PEXPIRETIME', key)
   if type(expiry) ~= 'number' then expiry = now + ttl end
   return expiry % 1000 == MARK
@@ -77,11 +78,11 @@ local function keep(reason) reasons[reason] = (reasons[reason] or 0) + 1 end
 
 -- The memory of the first thousand keys is measured, then that of one in sixteen, which stands for all: asking for
 -- each would cost a quarter of the time. A limit on bytes has each measured.
+local removed_before = rule.removedBefore
 local function bytes_of(key)
-  local nth = rule.removedBefore + removed
-  if room_bytes or nth < 1000 then return redis.call('MEMORY', 'USAGE', key) or 0 end
-  if nth % 16 == 0 then return 16 * (redis.call('MEMORY', 'USAGE', key) or 0) end
-  return 0
+  local nth = removed_before + removed
+  local stands_for = (room_bytes or nth < 1000) and 1 or nth % 16 == 0 and 16
+  return stands_for and stands_for * (call('MEMORY', 'USAGE', key) or 0) or 0
 end
 
 local doomed = {}
@@ -100,19 +101,19 @@ local function consider(key)
   local ttl = call('PTTL', key)
   if ttl == -2 then return end
   matched = matched + 1
-  if ttl == -1 and rule.isCelery then endless = endless + 1 end
-  if gives and ttl > 0 and was_given(key, ttl) then return keep('given') end
+  if is_celery and ttl == -1 then endless = endless + 1 end
+  if gives and ttl > 0 and ttl <= longest_given and was_given(key, ttl) then return keep('given') end
   local age, is_least
   for i = 1, #ladder do
     age, is_least = proofs[i](key, ladder[i], ttl)
     if age then break end
   end
-  if not rule.type and (not age or age >= rule.olderThanMs or is_least) then
+  if not has_type and (not age or age >= oldest or is_least) then
     local kind = kind_of(key)
     if kind == 'list' or kind == 'stream' then return keep('queue') end
   end
-  if age and age >= rule.olderThanMs then
-    local need = rule.isCelery and needed_by_celery(key)
+  if age and age >= oldest then
+    local need = is_celery and needed_by_celery(key)
     if need then return keep(need) end
     if removed >= room then return keep('limit') end
     local size = bytes_of(key)
@@ -120,7 +121,7 @@ local function consider(key)
     bytes = bytes + size
     removed = removed + 1
     doomed[#doomed + 1] = key
-    if rule.oneByOne or #doomed >= 100 then unlink_doomed() end
+    if one_by_one or #doomed >= 100 then unlink_doomed() end
   elseif age and not is_least then
     keep('young')
   elseif ttl == -1 and gives then
@@ -135,8 +136,7 @@ end
 
 -- A Cluster's node that takes over a slot holds keys that it may not touch yet.
 local MOVING = { 'non local', 'MOVED', 'ASK', 'TRYAGAIN' }
-local function visit(key)
-  if not rule.oneByOne then return consider(key) end
+local function consider_if_here(key)
   local ok, problem = pcall(consider, key)
   if ok then return end
   local text = type(problem) == 'table' and problem.err or tostring(problem)
@@ -145,6 +145,8 @@ local function visit(key)
   end
   error(problem)
 end
+
+local visit = one_by_one and consider_if_here or consider
 
 -- The clock is asked after every few keys; where a value is read, after each.
 local stride = rule.readsValues and 1 or 25
