@@ -8,6 +8,7 @@ import { drawBars } from "./chart.ts";
 import { type Contender, onePass, ours, peers, script } from "./files/contenders.ts";
 import { differenceTo, makeTree } from "./files/tree.ts";
 import { compare, type Measurement, type Subject } from "./measure.ts";
+import { watchPeaks } from "./peak-memory.ts";
 import type { Suite } from "./suite.ts";
 
 const ROUNDS = 5;
@@ -84,30 +85,26 @@ async function race(directory: string): Promise<Measurement[]> {
   return measurements;
 }
 
-/**
- * What the process itself says at its end: its peak memory (ru_maxrss would be that of who started it, if larger) and
- * its longest pause since it was loaded.
- */
+/** What the process itself says at its end: its longest pause since it was loaded. */
 const PROBE = `data:text/javascript,${encodeURIComponent(`
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { readFileSync, writeSync } from "node:fs";
+import { writeSync } from "node:fs";
 const delay = monitorEventLoopDelay({ resolution: 1 });
 delay.enable();
 setTimeout(() => delay.reset(), 2000).unref();
 process.on("exit", () => {
-  const [, kilobytes] = /VmHWM:\\s*(\\d+)/.exec(readFileSync("/proc/self/status", "utf8"));
-  writeSync(2, "PROBE " + kilobytes + " " + delay.max / 1e6 + " " + delay.percentile(99) / 1e6 + "\\n");
+  writeSync(2, "PROBE " + delay.max / 1e6 + " " + delay.percentile(99) / 1e6 + "\\n");
 });
 `)}`;
 
 async function memory(directory: string): Promise<string> {
   const [few, many] = [await probe(directory, 48), await probe(directory, 4_808)];
-  const ratio = many.kilobytes / few.kilobytes;
+  const ratio = many.megabytes / few.megabytes;
   const peaks = [few, many].map(
-    ({ files, kilobytes }) => `${(kilobytes / 1_000).toFixed(0)} MB for ${files.toLocaleString("en")} files`,
+    ({ files, megabytes }) => `${megabytes.toFixed(0)} MB for ${files.toLocaleString("en")} files`,
   );
   return (
-    `Peak memory: ${peaks.join(", ")}, ${ratio.toFixed(2)} times as much (bound 1.3: ${ratio <= 1.3 ? "holds" : "**broken**"}). ` +
+    `Peak memory of the program and its sweepers: ${peaks.join(", ")}, ${ratio.toFixed(2)} times as much (bound 1.3: ${ratio <= 1.3 ? "holds" : "**broken**"}). ` +
     `Longest pause of the event loop with the many, once the program was loaded: ${many.longestMs.toFixed(0)} ms, ` +
     `p99 ${many.p99Ms.toFixed(0)} ms.`
   );
@@ -117,16 +114,24 @@ async function probe(directory: string, size: number) {
   const root = join(directory, `memory-${size}`);
   const { files } = makeTree(root, size);
   const [node = "", ...words] = ours.command;
-  const said = await run([node, "--import", PROBE, ...words], root);
-  const numbers = /PROBE (\S+) (\S+) (\S+)/.exec(said)?.slice(1).map(Number);
-  const [kilobytes = Number.NaN, longestMs = Number.NaN, p99Ms = Number.NaN] = numbers ?? [];
+  let peaks = () => Number.NaN;
+  const said = await run([node, "--import", PROBE, ...words], root, (pid) => {
+    peaks = watchPeaks(pid);
+  });
+  const numbers = /PROBE (\S+) (\S+)/.exec(said)?.slice(1).map(Number);
+  const [longestMs = Number.NaN, p99Ms = Number.NaN] = numbers ?? [];
   await rm(root, { recursive: true });
-  return { files, kilobytes, longestMs, p99Ms };
+  return { files, megabytes: peaks(), longestMs, p99Ms };
 }
 
 /** What it said on stderr. */
-async function run([command = "", ...words]: readonly string[], cwd: string): Promise<string> {
+async function run(
+  [command = "", ...words]: readonly string[],
+  cwd: string,
+  onStart?: (pid: number) => void,
+): Promise<string> {
   const child = spawn(command, words, { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  if (child.pid !== undefined) onStart?.(child.pid);
   const said: string[] = [];
   child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()));
   const [code] = await once(child, "close");
