@@ -8,13 +8,12 @@ const times = [];
 let askedAt = 0, isOver = false;
 const ask = () => { askedAt = performance.now(); socket.write("GET other:1\\r\\n"); };
 socket.on("connect", () => { console.log("ready"); ask(); });
-socket.on("data", () => { times.push(performance.now() - askedAt); if (!isOver) setImmediate(ask); });
+socket.on("data", () => { times.push(performance.now() - askedAt); if (isOver) socket.end(); else setImmediate(ask); });
 process.stdin.on("end", () => {
   isOver = true;
   times.sort((a, b) => a - b);
   const at = (part) => times[Math.floor((times.length - 1) * part)];
   console.log(JSON.stringify({ count: times.length, p50: at(0.5), p99: at(0.99), worst: at(1) }));
-  socket.end();
 }).resume();`;
 
 export interface Latency {
