@@ -6,7 +6,13 @@ const SILENT: Logger = { info() {}, warn() {}, error() {}, debug() {} };
 
 const MINUTE_MS = 60_000;
 
-/** The ticker of an entry: calls `act` with each slot, once it is started. The caller destroys it. */
+/** How far back a missed slot is looked for. */
+export const LOOK_BACK_MS = 7 * 86_400_000;
+
+/**
+ * The ticker of an entry: calls `act` with each slot, once it is started. Where the process was held up, or the clock
+ * was set, it comes late, and of several the newest only. The caller destroys it.
+ */
 export function tickerOf(
   { name, cron, timezone, maxRandomDelayMs }: ScheduleEntry,
   act: (slot: Date) => unknown,
@@ -14,6 +20,7 @@ export function tickerOf(
   return createTask(cron, ({ date }) => act(date), {
     name,
     logger: SILENT,
+    missedExecutionTolerance: LOOK_BACK_MS, // else one that comes a second late is left out
     ...(timezone !== undefined && { timezone }),
     ...(maxRandomDelayMs > 0 && { maxRandomDelay: maxRandomDelayMs }),
   });

@@ -3,7 +3,7 @@ import type { Config, ScheduleEntry } from "../config/config.ts";
 import { redactText } from "../config/redact.ts";
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../system/clock.ts";
-import { lastSlotOf, nextSlotsOf, tickerOf } from "./cron.ts";
+import { LOOK_BACK_MS, lastSlotOf, nextSlotsOf, tickerOf } from "./cron.ts";
 import { loadReport } from "./history.ts";
 import { knownHosts, liveWorkers } from "./hosts.ts";
 import { type Intent, intentSchema } from "./intent.ts";
@@ -27,8 +27,6 @@ import {
  * has one run; a run still going when the next slot comes keeps its place.
  */
 
-/** How far back a missed slot is looked for. */
-const LOOK_BACK_MS = 7 * 86_400_000;
 /** A slot that Redis does not take is tried again for so long, after rests that grow. */
 const PATIENCE_MS = 10 * 60_000;
 const FIRST_REST_MS = 1_000;

@@ -72,3 +72,36 @@ test("the next slots come in order, and the first lies ahead", async () => {
   expect(next.map(Number)).toEqual(next.map(Number).toSorted((a, b) => a - b));
   expect(Number(next[0])).toBeGreaterThan(Date.now());
 });
+
+describe("a process that is held up", () => {
+  const SECOND = 1_000;
+  const hold = (untilMs: number) => {
+    while (Date.now() < untilMs);
+  };
+
+  test.each([
+    { what: "over a slot comes to it late", slots: [2] },
+    { what: "over two slots comes to the newer one", slots: [2, 3] },
+  ])("$what", async ({ slots }) => {
+    const startMs = Math.ceil(Date.now() / SECOND) * SECOND;
+    const times = slots.map((after) => startMs + after * SECOND);
+    const seconds = times.map((ms) => new Date(ms).getUTCSeconds()).join(",");
+    const fired: Date[] = [];
+    let tell = () => {};
+    const isFired = new Promise<void>((resolve) => {
+      tell = resolve;
+    });
+    const task = tickerOf(entry(`${seconds} * * * * *`, "UTC"), (slot) => {
+      fired.push(slot);
+      tell();
+    });
+    try {
+      await task.start();
+      hold((times.at(-1) ?? 0) + 2_500);
+      await isFired;
+      expect(fired).toEqual([new Date(times.at(-1) ?? 0)]);
+    } finally {
+      await task.destroy();
+    }
+  });
+});
