@@ -11,7 +11,10 @@ export interface ServerState {
   readonly version: string;
   /** One of the nodes of a Cluster. */
   readonly isClusterNode: boolean;
-  /** Idle times are none under an LFU policy, nor after it: and a policy may have been changed since the start. */
+  /**
+   * Idle times are none under an LFU policy, nor after it. That there never was one shows only where the statistics
+   * reach back to the start of the server: what cannot be told is not true.
+   */
   readonly hasTrueIdleTimes: boolean;
 }
 
@@ -24,15 +27,22 @@ export async function stateOfServer(server: Redis): Promise<ServerState> {
   const info = await answerOf(server, server.info("all"));
   const field = (name: string) => new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
   const maxMemoryPolicy = field("maxmemory_policy");
-  const wasConfigured = /^cmdstat_config(\|set)?:/m.test(info); // before Redis 7 any use of CONFIG counts
   return {
     usedMemoryBytes: Number(field("used_memory")),
     maxMemoryPolicy,
     uptimeSeconds: Number(field("uptime_in_seconds")),
     version: field("redis_version"),
     isClusterNode: field("cluster_enabled") === "1",
-    hasTrueIdleTimes: !maxMemoryPolicy.includes("lfu") && !wasConfigured,
+    hasTrueIdleTimes: !maxMemoryPolicy.includes("lfu") && isAsStarted(info),
   };
+}
+
+/**
+ * Whether the policy is the one that the server started with. CONFIG SET shows in the statistics of commands;
+ * RESETSTAT clears them, and is the first to be counted then. Before Redis 7 any use of CONFIG is counted as one.
+ */
+function isAsStarted(info: string): boolean {
+  return /^cmdstat_/m.test(info) && !/^cmdstat_config(\|set|\|resetstat)?:/m.test(info);
 }
 
 /** An answer of a server that was there before. Throws `redis-unreachable` when it is not any more. */

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import type { PruneRule } from "../../src/config/config.ts";
+import { stateOfServer } from "../../src/system/redis-server.ts";
 import { DAY, HOUR, MINUTE } from "../support/hands.ts";
 import { fill, keyspace, prune, ruleFor } from "../support/keyspace.ts";
 import { sharedRedis, useClient, useCluster, useRedis } from "../support/redis.ts";
@@ -24,6 +25,41 @@ describe("idle times", () => {
       removed: 0,
       kept: { unproved: 1 },
     });
+  });
+
+  test.each([
+    { what: "a switch from LFU", commands: ["SET maxmemory-policy noeviction"] },
+    { what: "one that RESETSTAT made forgotten", commands: ["SET maxmemory-policy noeviction", "RESETSTAT"] },
+    { what: "RESETSTAT twice", commands: ["SET maxmemory-policy noeviction", "RESETSTAT", "RESETSTAT"] },
+    { what: "RESETSTAT alone, which tells nothing of before", commands: ["RESETSTAT"] },
+  ])("are not believed after $what", async ({ commands }) => {
+    const isSwitched = commands.length > 1;
+    const policy = isSwitched ? "allkeys-lfu" : "noeviction";
+    const server = await useRedis({ options: { "maxmemory-policy": policy } });
+    const client = useClient(server.url);
+    await client.set("tg:1", "v");
+    const dump = (await client.dumpBuffer("tg:1")) ?? "";
+    expect(await stateOfServer(client)).toMatchObject({ hasTrueIdleTimes: !isSwitched });
+    for (const words of commands) await client.call("CONFIG", ...words.split(" "));
+    expect(await stateOfServer(client)).toMatchObject({
+      hasTrueIdleTimes: false,
+      maxMemoryPolicy: "noeviction",
+    });
+    await client.restore("tg:1", 0, dump, "REPLACE", "IDLETIME", 0); // not too long for any server
+    expect(await prune(keyspace(), ruleFor(server.url, "tg:*", idle))).toMatchObject({
+      removed: 0,
+      kept: { unproved: 1 },
+    });
+  });
+
+  test("stay believed when CONFIG was only read, or written to its file", async () => {
+    const { url } = await useRedis();
+    const client = useClient(url);
+    await client.config("GET", "maxmemory-policy");
+    await client.config("REWRITE").catch(() => undefined); // without a file there is nothing to write to
+    await client.set("tg:1", "v");
+    const isOfSeven = /^redis_version:[7-9]/m.test(await client.info("server"));
+    expect(await stateOfServer(client)).toMatchObject({ hasTrueIdleTimes: isOfSeven });
   });
 
   test("begin anew at a restart: a key is not older than the server is up", async () => {
