@@ -19,16 +19,23 @@ export async function runFlow(invocation: Invocation): Promise<number> {
   const { command, args, options, terminal } = invocation;
   const flow = command as FlowName;
   const jobs = args.length === 0 ? undefined : args;
-  const hosts = hostsOf(options);
+  let hosts = hostsOf(options);
   if (options.inline === true && options.detach === true) {
     throw new SafeShutdownError("usage", "--inline and --detach exclude each other");
+  }
+  if (options.inline === true && hosts === "all") {
+    throw new SafeShutdownError("usage", "--inline and --all-hosts exclude each other");
   }
   return withApplication(invocation, async (application) => {
     const [unknown] = unknownJobs(flow, args, application.catalog);
     if (unknown !== undefined) throw new SafeShutdownError("usage", unknown);
     if (options.dryRun !== true && options.yes !== true && options.force !== true) {
       const { confirm } = await import("./question.ts"); // what asks is loaded only where it asks
-      await confirm(application, flow, jobs, terminal);
+      hosts = await confirm(
+        application,
+        { flow, jobs, hosts, keepRedis: options.keepRedis === true },
+        terminal,
+      );
     }
     const run = await application.start(flow, {
       mode: options.dryRun === true ? "plan" : "apply",

@@ -84,9 +84,14 @@ export function stagesOf(run: string, intent: Intent, catalog: Catalog): Planned
     .filter((tasks) => tasks.length > 0);
 }
 
+/** Why a job of a run is not even tried, if it is not. */
+export function reasonToSkip(job: string, { keepRedis }: Pick<Intent, "keepRedis">): string | undefined {
+  return job === "prune-redis" && keepRedis ? "Redis is left alone (--keep-redis)" : undefined;
+}
+
 function tasksOf(run: string, intent: Intent, stage: number, job: string, { jobs }: Catalog): PlannedTask[] {
   const { version, flow, mode, force, keepRedis } = intent;
-  const skip = job === "prune-redis" && keepRedis ? "Redis is left alone (--keep-redis)" : undefined;
+  const skip = reasonToSkip(job, intent);
   const common = { version, run, flow, mode, stage, job, force, keepRedis };
   if (jobs.get(job)?.runsOn === "one host") return [{ id: `${run}.${stage}.${job}`, task: common, skip }];
   return intent.hosts.map((host) => ({

@@ -1,5 +1,6 @@
 import { stripVTControlCharacters } from "node:util";
 import { describe, expect, test } from "vitest";
+import { pruneRedis } from "../../jobs/prune-redis.ts";
 import { type CliInRoot, cliIn, useSandbox } from "../support/application.ts";
 import { terminalAvailable } from "../support/cli.ts";
 import { diff, snapshot } from "../support/listing.ts";
@@ -29,7 +30,7 @@ describe.skipIf(!terminalAvailable())("on a terminal", () => {
     const { sandbox, cli, isUntouched } = await application();
 
     const running = cli.start("", { tty: true });
-    await running.stdout.waitFor(/Stop these services\?/);
+    await running.stdout.waitFor(/Stop the services on \S+\?/);
     const shown = stripVTControlCharacters(running.stdout.text);
     for (const { service, pid } of sandbox.services)
       expect(shown).toMatch(new RegExp(`Service +${service}: running, pid [\\d, ]*\\b${pid}\\b`));
@@ -45,10 +46,35 @@ describe.skipIf(!terminalAvailable())("on a terminal", () => {
     await isUntouched();
   });
 
+  test.each([
+    { words: "--hosts db-1 --keep-redis", place: "db-1", others: ["db-1"], showsThisHost: false },
+    { words: "--hosts db-1,web-1", place: "db-1, web-1", others: ["db-1"], showsThisHost: true },
+    { words: "--all-hosts", place: "web-1", others: [], showsThisHost: true },
+  ])(
+    "`$words` names the hosts, and shows only what is meant",
+    async ({ words, place, others, showsThisHost }) => {
+      const { cli, isUntouched } = await application();
+
+      const running = cli.start(`${words} --host web-1`, { tty: true });
+      await running.stdout.waitFor(/Stop the services on/);
+      const shown = stripVTControlCharacters(running.stdout.text);
+      expect(shown).toContain(`Stop the services on ${place}?`);
+      expect([...shown.matchAll(/On (\S+): its services are stopped/g)].map(([, host]) => host)).toEqual(
+        others,
+      );
+      expect(/Service +\S+: running/.test(shown)).toBe(showsThisHost);
+      expect(shown.includes(`→ ${pruneRedis.summary}`)).toBe(!words.includes("--keep-redis"));
+      running.type("n");
+
+      expect((await running.result).code).toBe(4);
+      await isUntouched();
+    },
+  );
+
   test("Enter alone is a no", async () => {
     const { cli, isUntouched } = await application();
     const running = cli.start("clean", { tty: true });
-    await running.stdout.waitFor(/Clean up\?/);
+    await running.stdout.waitFor(/Clean up on \S+\?/);
     running.type("\r");
     expect((await running.result).code).toBe(4);
     await isUntouched();
@@ -57,7 +83,7 @@ describe.skipIf(!terminalAvailable())("on a terminal", () => {
   test("Ctrl-C at the question: exit 130 and nothing is touched", async () => {
     const { cli, isUntouched } = await application();
     const running = cli.start("stop", { tty: true });
-    await running.stdout.waitFor(/Stop these services\?/);
+    await running.stdout.waitFor(/Stop the services on \S+\?/);
     running.type("\x03");
     expect((await running.result).code).toBe(130);
     expect(running.stdout.text).toContain("interrupted; nothing was touched");
@@ -67,7 +93,7 @@ describe.skipIf(!terminalAvailable())("on a terminal", () => {
   test("yes: it is done, with rows that move while it goes on, in colour", async () => {
     const { sandbox, cli } = await application(900);
     const running = cli.start("", { tty: true });
-    await running.stdout.waitFor(/Stop these services\?/);
+    await running.stdout.waitFor(/Stop the services on \S+\?/);
     running.type("y");
     // a moving row: the cursor goes up over the rows before, and the wait is told with its seconds
     await running.stdout.waitFor(/\p{Cc}\[\d+A\p{Cc}\[0J/u);
@@ -105,12 +131,18 @@ describe.skipIf(!terminalAvailable())("on a terminal", () => {
 async function application(taskMs = 100) {
   const sandbox = await useSandbox({ redisUrl: redis.server().url, workers: 1, taskMs });
   const before = { files: snapshot(sandbox.root), processes: processesIn(sandbox.root) };
-  const keys = (await redis.client().keys("*")).sort();
+  const keysNow = async () => (await redis.client().keys("*")).filter((key) => !isOurOwn(key)).sort();
+  const keys = await keysNow();
   const cli: CliInRoot = cliIn(sandbox.root, redis.server().url);
   const isUntouched = async () => {
     expect(diff(before.files, snapshot(sandbox.root))).toEqual({ added: [], removed: [], changed: [] });
     expect(processesIn(sandbox.root)).toEqual(before.processes);
-    expect((await redis.client().keys("*")).sort()).toEqual(keys);
+    expect(await keysNow()).toEqual(keys);
   };
   return { sandbox, cli, isUntouched };
+}
+
+/** What asking the queue who is there leaves in it. */
+function isOurOwn(key: string): boolean {
+  return key.startsWith("{safe-shutdown-");
 }

@@ -10,7 +10,7 @@ test("--inline is refused with --all-hosts: it runs here and nowhere else", asyn
   const app = new LittleApp({ redisUrl: server().url });
   const { code, stderr } = await app.startCli(["clean", "--yes", "--inline", "--all-hosts"]).result;
   expect(code).toBe(2);
-  expect(stderr).toMatch(/--inline runs here and now: it goes with neither --detach nor --all-hosts/);
+  expect(stderr).toMatch(/--inline and --all-hosts exclude each other/);
   expect(existsSync(join(app.root, "stale.lock"))).toBe(true);
 });
 
