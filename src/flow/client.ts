@@ -122,11 +122,11 @@ export class QueueClient {
   }
 
   workers(): Promise<WorkerInfo[]> {
-    return liveWorkers(this.#queues);
+    return liveWorkers(this.#queues, this.#clock.now());
   }
 
   hosts(): Promise<KnownHost[]> {
-    return fleet(this.#queues);
+    return fleet(this.#queues, this.#clock.now());
   }
 
   /** Once it is not, it never will be again. */

@@ -51,12 +51,12 @@ export async function clearDeadlines(
  * from the parent: the config of the worker that comes to do this may have other stages.
  */
 export async function endStage(
-  { queues, config }: Post,
+  { queues, config, clock }: Post,
   { run, stage }: z.output<typeof deadlineSchema>,
 ): Promise<void> {
   const parent = await queues.runs.getJob(run);
   if (parent === undefined) return;
-  const alive = await liveHosts(queues);
+  const alive = await liveHosts(queues, clock.now());
   const prefix = `${run}.${stage}.`;
   for (const id of await waitedForBy(parent)) {
     if (!id.startsWith(prefix)) continue;

@@ -16,6 +16,8 @@ const EXPIRY_MS = 15_000;
 const MEMORY_MS = 86_400_000;
 /** More than any fleet has; whoever writes to Redis cannot make a run larger than this. */
 const MAX_HOSTS = 10_000;
+/** How many heartbeats are read at once: reading them all must not hold the event loop up. */
+const PAGE = 500;
 
 const workerSchema = z.object({
   host: z.string().regex(NAME),
@@ -52,10 +54,12 @@ export async function beat(queues: Queues, worker: WorkerInfo, nowMs: number): P
 }
 
 /** A worker that ends in good order leaves no trace; its host is gone too, unless another worker of it is alive. */
-export async function signOff(queues: Queues, worker: WorkerInfo): Promise<void> {
+export async function signOff(queues: Queues, worker: WorkerInfo, nowMs: number): Promise<void> {
   const name = nameOf(worker);
   await queues.redis.multi().del(queues.key("worker", name)).zrem(queues.key("workers"), name).exec();
-  const others = (await liveWorkers(queues)).filter((one) => !one.isCommand && one.host === worker.host);
+  const others = (await liveWorkers(queues, nowMs)).filter(
+    (one) => !one.isCommand && one.host === worker.host,
+  );
   // the heartbeat of one that was killed lasts a little longer than it did
   const isLastOne = others.every(
     (one) => one.machine === worker.machine && readProcess(one.pid) === undefined,
@@ -64,26 +68,49 @@ export async function signOff(queues: Queues, worker: WorkerInfo): Promise<void>
 }
 
 /** Every live worker of the app, sorted by host. */
-export async function liveWorkers(queues: Queues): Promise<WorkerInfo[]> {
-  const names = await queues.redis.zrange(queues.key("workers"), "0", "-1");
-  if (names.length === 0) return [];
+export async function liveWorkers(queues: Queues, nowMs: number): Promise<WorkerInfo[]> {
+  const names = (await lastSeen(queues, "workers", nowMs)).map(([name]) => name);
+  const workers: WorkerInfo[] = [];
+  for (let from = 0; from < names.length; from += PAGE) {
+    workers.push(...(await beatingOf(queues, names.slice(from, from + PAGE))));
+  }
+  return workers.toSorted((a, b) => a.host.localeCompare(b.host) || a.pid - b.pid);
+}
+
+async function beatingOf(queues: Queues, names: readonly string[]): Promise<WorkerInfo[]> {
   const pipeline = queues.redis.pipeline();
   for (const name of names) pipeline.get(queues.key("worker", name)).pttl(queues.key("worker", name));
   const answers = ((await pipeline.exec()) ?? []).map(([error, answer]) => {
     if (error !== null) throw error; // whoever cannot be seen must not be taken for dead
     return answer;
   });
-  return names
-    .flatMap((_, index) => {
-      const worker = parseStored(workerSchema, answers[2 * index]);
-      const ttlMs = Number(answers[2 * index + 1]);
-      return worker !== undefined && isBeating(ttlMs) ? [worker] : [];
-    })
-    .toSorted((a, b) => a.host.localeCompare(b.host) || a.pid - b.pid);
+  return names.flatMap((_, index) => {
+    const worker = parseStored(workerSchema, answers[2 * index]);
+    const ttlMs = Number(answers[2 * index + 1]);
+    return worker !== undefined && isBeating(ttlMs) ? [worker] : [];
+  });
 }
 
-export async function liveHosts(queues: Queues): Promise<ReadonlySet<string>> {
-  return new Set((await liveWorkers(queues)).map(({ host }) => host));
+/**
+ * The names of one kind and when each was seen, newest first, no more than any fleet has. A clock may be wrong by hours;
+ * what is further ahead was planted, and does not stand before the others.
+ */
+async function lastSeen(
+  queues: Queues,
+  kind: "workers" | "hosts",
+  nowMs: number,
+): Promise<[name: string, atMs: number][]> {
+  const [latest, earliest] = [String(nowMs + MEMORY_MS), String(nowMs - MEMORY_MS)];
+  const newest = ["BYSCORE", "REV", "LIMIT", 0, MAX_HOSTS, "WITHSCORES"] as const;
+  const answers = await queues.redis.zrange(queues.key(kind), latest, earliest, ...newest);
+  const seen: [string, number][] = [];
+  for (let index = 0; index < answers.length; index += 2)
+    seen.push([answers[index] ?? "", Number(answers[index + 1])]);
+  return seen;
+}
+
+export async function liveHosts(queues: Queues, nowMs: number): Promise<ReadonlySet<string>> {
+  return new Set((await liveWorkers(queues, nowMs)).map(({ host }) => host));
 }
 
 /** A host that runs a maintenance worker, or did until it died. */
@@ -97,21 +124,16 @@ export interface KnownHost {
  * The hosts of the fleet: those whose worker beats, and those whose worker was seen within a day and did not sign
  * off, since a worker that has died must not make its host forgotten. Sorted; commands do not count.
  */
-export async function fleet(queues: Queues): Promise<KnownHost[]> {
-  const newest = ["0", String(MAX_HOSTS - 1), "REV", "WITHSCORES"] as const;
-  const answers = await queues.redis.zrange(queues.key("hosts"), ...newest);
-  const known: KnownHost[] = [];
-  for (let index = 0; index < answers.length; index += 2) {
-    const host = answers[index] ?? "";
-    const seen = new Date(Number(answers[index + 1]));
-    if (NAME.test(host) && !Number.isNaN(seen.getTime())) known.push({ host, lastSeen: seen.toISOString() });
-  }
-  return known.toSorted((a, b) => a.host.localeCompare(b.host));
+export async function fleet(queues: Queues, nowMs: number): Promise<KnownHost[]> {
+  return (await lastSeen(queues, "hosts", nowMs))
+    .filter(([host]) => NAME.test(host))
+    .map(([host, atMs]) => ({ host, lastSeen: new Date(atMs).toISOString() }))
+    .toSorted((a, b) => a.host.localeCompare(b.host));
 }
 
 /** The names of the hosts of the fleet. */
-export async function knownHosts(queues: Queues): Promise<string[]> {
-  return (await fleet(queues)).map(({ host }) => host);
+export async function knownHosts(queues: Queues, nowMs: number): Promise<string[]> {
+  return (await fleet(queues, nowMs)).map(({ host }) => host);
 }
 
 function nameOf({ host, pid, id }: WorkerInfo): string {

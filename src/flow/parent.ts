@@ -29,7 +29,7 @@ export async function runParent(
     if (await isCancelled(queues, run)) break;
     const pending = await unknownTo(parent, stage);
     if (pending.length > 0) {
-      await giveUpUnreachable(queues, run, pending);
+      await giveUpUnreachable(queues, run, pending, await liveHosts(queues, clock.now()));
       const givenUp = await givenUpOf(queues, run);
       if (intent.hosts.every((host) => reasonGivenUp(givenUp, host) !== undefined)) break; // nobody is left to do it
       await setDeadline(queues, run, stage, config.stageDeadlineMs);
@@ -66,8 +66,12 @@ export async function runParent(
   return saveReport(queues, report, intent.schedule);
 }
 
-async function giveUpUnreachable(queues: Queues, run: string, stage: readonly PlannedTask[]): Promise<void> {
-  const alive = await liveHosts(queues);
+async function giveUpUnreachable(
+  queues: Queues,
+  run: string,
+  stage: readonly PlannedTask[],
+  alive: ReadonlySet<string>,
+): Promise<void> {
   for (const { task } of stage) {
     if (task.host !== undefined && !alive.has(task.host)) await giveUp(queues, run, task.host, UNREACHABLE);
   }

@@ -55,7 +55,7 @@ export interface ScheduleState {
 /** Fires the schedule until stopped; first makes up for what was missed. */
 export async function startSchedule(options: ScheduleOptions): Promise<() => Promise<void>> {
   const { config, queues } = options;
-  if (await isOnlyConfig(config, queues)) {
+  if (await isOnlyConfig(options)) {
     await forgetAllBut(
       queues,
       config.schedule.map(({ name }) => name),
@@ -90,9 +90,9 @@ export function scheduleStates(config: Config, queues: Queues | undefined): Prom
 }
 
 /** Entries that another live worker has in its own config are not forgotten. */
-async function isOnlyConfig({ fingerprint }: Config, queues: Queues): Promise<boolean> {
-  const workers = await liveWorkers(queues);
-  return workers.every((worker) => worker.isCommand || worker.fingerprint === fingerprint);
+async function isOnlyConfig({ config, queues, clock }: ScheduleOptions): Promise<boolean> {
+  const workers = await liveWorkers(queues, clock.now());
+  return workers.every((worker) => worker.isCommand || worker.fingerprint === config.fingerprint);
 }
 
 async function lastOf({ name }: ScheduleEntry, queues: Queues): Promise<ScheduleState["last"]> {
@@ -151,17 +151,21 @@ async function isOvertaken(
 async function fire(
   entry: ScheduleEntry,
   slot: Date,
-  { config, queues, log }: ScheduleOptions,
+  { config, queues, clock, log }: ScheduleOptions,
 ): Promise<void> {
   const { name } = entry;
   const at = slot.toISOString();
   if ((await skipsOf(queues, name)).includes(at)) return; // a slower worker must not run what was skipped
   const run = runIdOf(entry, slot.getTime());
-  const job = await queues.runs.add(entry.flow, await intentOf(entry, config, queues), {
-    ...PARENT_OPTIONS,
-    jobId: run,
-    deduplication: { id: `schedule ${name}` },
-  });
+  const job = await queues.runs.add(
+    entry.flow,
+    intentOf(entry, config, await knownHosts(queues, clock.now())),
+    {
+      ...PARENT_OPTIONS,
+      jobId: run,
+      deduplication: { id: `schedule ${name}` },
+    },
+  );
   if (!(await markHandled(queues, name, slot.getTime()))) return;
   if (job.id === run) {
     log.info({ schedule: name, run }, "slot queued");
@@ -171,18 +175,14 @@ async function fire(
   log.info({ schedule: name, run: job.id ?? "", at }, "slot skipped: the last run still goes on");
 }
 
-async function intentOf(
-  { name, flow, jobs }: ScheduleEntry,
-  config: Config,
-  queues: Queues,
-): Promise<Intent> {
+function intentOf({ name, flow, jobs }: ScheduleEntry, config: Config, known: readonly string[]): Intent {
   return intentSchema.parse({
     version: 1,
     flow,
     mode: "apply",
     ...(jobs !== undefined && { jobs }),
     schedule: name,
-    hosts: [...new Set([config.host, ...(await knownHosts(queues))])].toSorted(),
+    hosts: [...new Set([config.host, ...known])].toSorted(),
     force: false,
     keepRedis: false,
   });

@@ -69,9 +69,10 @@ function refuseUnfit({ config, catalog, clock }: Post, job: Job, request: Reques
 }
 
 /** "All hosts" are those that are known now; what they are is written down before the first stage begins. */
-async function settled({ queues, config }: Post, job: Job, request: Request): Promise<Intent> {
+async function settled({ queues, config, clock }: Post, job: Job, request: Request): Promise<Intent> {
   if (request.hosts !== "all") return { ...request, hosts: request.hosts };
-  const intent = { ...request, hosts: [...new Set([config.host, ...(await knownHosts(queues))])].toSorted() };
+  const known = await knownHosts(queues, clock.now());
+  const intent = { ...request, hosts: [...new Set([config.host, ...known])].toSorted() };
   await job.updateData(intent);
   return intent;
 }

@@ -127,7 +127,8 @@ export class MaintenanceWorker {
   /** Tells others that this worker takes no job any more. */
   signOff(): Promise<void> {
     this.#stopBeating();
-    return signOff(this.#queues, this.#options.info);
+    const { info, clock } = this.#options;
+    return signOff(this.#queues, info, clock.now());
   }
 
   async #close(graceMs: number): Promise<void> {

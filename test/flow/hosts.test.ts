@@ -131,3 +131,36 @@ test("all hosts means those with a live worker, and this one", async () => {
   const report = await (await application.start("clean", { hosts: "all" })).report();
   expect(report).toMatchObject({ verdict: "done", hosts: ["elsewhere", "here", "there"], unreachable: [] });
 });
+
+describe("names that are planted among the workers", () => {
+  const PLANTED = 12_000;
+  const HOUR = 3_600_000;
+
+  async function plant(app: LittleApp, key: "workers" | "hosts", scoreMs: number): Promise<void> {
+    const names = Array.from({ length: PLANTED }, (_, n) => [scoreMs, `planted-${scoreMs}-${n}`]);
+    await app.redis.zadd(app.key(key), ...names.flat());
+  }
+
+  /** How often anybody has asked for a heartbeat. */
+  async function looks(app: LittleApp): Promise<number> {
+    return Number(/cmdstat_pttl:calls=(\d+)/.exec(await app.redis.info("commandstats"))?.[1] ?? 0);
+  }
+
+  test.each([
+    { what: "seen in a year", fromNowMs: 365 * 24 * HOUR, most: 100 },
+    { what: "seen an hour ago", fromNowMs: -HOUR, most: 10_000 },
+  ])("and $what hide no worker, and are not all read", async ({ fromNowMs, most }) => {
+    const app = littleApp();
+    const { application } = await app.open();
+    await application.startWorker();
+    await plant(app, "workers", Date.now() + fromNowMs);
+    await plant(app, "hosts", Date.now() + fromNowMs);
+
+    const before = await looks(app);
+    expect(await application.workers()).toMatchObject([{ host: "here", pid: process.pid }]);
+    expect((await looks(app)) - before).toBeLessThanOrEqual(most);
+    const hosts = (await application.hosts()).map(({ host }) => host);
+    expect(hosts).toContain("here");
+    expect(hosts.length).toBeLessThanOrEqual(most);
+  });
+});
