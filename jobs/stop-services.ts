@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Service } from "../src/config/config.ts";
 import { SafeShutdownError } from "../src/errors.ts";
+import { countOf } from "../src/report/words.ts";
 import type { FileEntry } from "../src/system/files.ts";
 import type { PidFileFinding, Process } from "../src/system/processes.ts";
 import { kill, shutDownWarmly } from "../src/system/stopping.ts";
@@ -21,12 +22,18 @@ export const stopServices = defineJob({
   },
 });
 
-/** What killed workers had reserved is not lost, but nobody sees it for a while: better said. */
+/**
+ * What killed workers had taken is not lost, but nobody sees it for a while: better said. The broker does not tell
+ * whose a task is, so those of workers that live on elsewhere are among them.
+ */
 async function tellReserved({ celery, report }: JobContext): Promise<void> {
-  const reserved = await celery.unacknowledged();
-  if (reserved === 0) return;
-  const what = reserved === 1 ? "1 task that a worker had" : `${reserved} tasks that workers had`;
-  report.kept("unacked", `${what} taken; Celery delivers again after its visibility timeout (default 1 h)`);
+  const taken = await celery.unacknowledged();
+  if (taken === undefined || taken === 0) return;
+  report.kept(
+    "unacked",
+    `${countOf(taken, "task")} taken and not acknowledged, counting all workers of this broker on all hosts; those of ` +
+      "killed workers Celery delivers again after its visibility timeout (default 1 h)",
+  );
 }
 
 /** Stops a process, once however often it is asked for; answers whether it is stopped, or in a plan would be. */

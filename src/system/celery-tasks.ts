@@ -25,24 +25,27 @@ const PATIENCE_MS = 1_000;
 /** The main process of a worker. */
 type Worker = Pick<Process, "pid" | "commandLine">;
 
+/** What may be done at the broker: asking leaves a question there for a moment, reading leaves nothing. */
+export type BrokerAccess = "ask" | "read" | "none";
+
 export class CeleryTasks {
   readonly #url: string;
-  readonly #mayAsk: boolean;
+  readonly #access: BrokerAccess;
   readonly #clock: Clock;
 
-  /** `url` is the broker's Redis; asking leaves a question there for a moment, so a plan may not. */
-  constructor(url: string, mayAsk: boolean, clock: Clock) {
+  /** `url` is the broker's Redis. On a Cluster, where Kombu has no broker, nothing is done. */
+  constructor(url: string, access: BrokerAccess, clock: Clock) {
     this.#url = url;
-    this.#mayAsk = mayAsk;
+    this.#access = parseRedisUrl(url).kind === "cluster" ? "none" : access;
     this.#clock = clock;
   }
 
   /**
    * What the worker with this main process is executing; `undefined` when it does not answer within a second, when
-   * Redis cannot be reached, when it may not be asked, and on a Cluster, where Kombu has no broker.
+   * Redis cannot be reached, and when it may not be asked.
    */
   async runningIn(worker: Worker): Promise<RunningTasks | undefined> {
-    if (!this.#mayAsk || parseRedisUrl(this.#url).kind === "cluster") return undefined;
+    if (this.#access !== "ask") return undefined;
     try {
       const redis = await connectRedis(this.#url);
       try {
@@ -55,8 +58,12 @@ export class CeleryTasks {
     }
   }
 
-  /** Tasks that workers took and did not acknowledge: Celery delivers them again after its visibility timeout. */
-  async unacknowledged(): Promise<number> {
+  /**
+   * How many tasks all workers of this broker, on whichever host, have taken and not acknowledged; `undefined` when
+   * Redis cannot be reached, or may not be read.
+   */
+  async unacknowledged(): Promise<number | undefined> {
+    if (this.#access === "none") return undefined;
     try {
       const redis = await connectRedis(this.#url);
       try {
@@ -65,7 +72,7 @@ export class CeleryTasks {
         redis.disconnect();
       }
     } catch {
-      return 0;
+      return undefined; // what is stopped is stopped, whether it can be counted or not
     }
   }
 

@@ -89,7 +89,7 @@ function makeWorld(options: WorldOptions, presumed: Presumed): World {
     processes: new Processes({ root, services, files, mode, trustNamespace, clock, signal, presumed }),
     locks: new Locks(files, { root, mode, trustNamespace, presumed }),
     redis,
-    celery: new CeleryTasks(config.redis.url, mode === "apply" && !keepRedis, clock),
+    celery: new CeleryTasks(config.redis.url, keepRedis ? "none" : mode === "apply" ? "ask" : "read", clock),
     act: actIn(mode),
     clock,
     candidates: () => new Map([...ofFiles.candidates, ...ofKeys.candidates]),

@@ -3,7 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isNodeOf } from "../../src/system/celery-node.ts";
-import { CeleryTasks } from "../../src/system/celery-tasks.ts";
+import { type BrokerAccess, CeleryTasks } from "../../src/system/celery-tasks.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { readProcess } from "../../src/system/proc.ts";
 import { CeleryApp, celeryAvailable } from "../support/celery.ts";
@@ -17,7 +17,7 @@ describe.skipIf(!celeryAvailable())("what a real Celery worker is executing", ()
     const app = new CeleryApp({ root, redisUrl: server.url, taskSeconds: 5 });
     await app.startWorker();
     const pid = pidIn(root, "celery_worker.pid");
-    const tasks = new CeleryTasks(server.url, true, systemClock);
+    const tasks = new CeleryTasks(server.url, "ask", systemClock);
     expect(await tasks.runningIn(mainOf(pid))).toEqual({ running: 0, unacknowledged: 0 });
 
     const redis = useClient(server.url);
@@ -37,16 +37,43 @@ describe.skipIf(!celeryAvailable())("what a real Celery worker is executing", ()
     await new CeleryApp({ root, redisUrl: server.url }).startWorker();
     const pid = pidIn(root, "celery_worker.pid");
     expect(
-      await new CeleryTasks(server.url, true, systemClock).runningIn(mainOf(process.pid)),
+      await new CeleryTasks(server.url, "ask", systemClock).runningIn(mainOf(process.pid)),
     ).toBeUndefined();
-    expect(await new CeleryTasks(server.url, false, systemClock).runningIn(mainOf(pid))).toBeUndefined();
+    expect(await new CeleryTasks(server.url, "read", systemClock).runningIn(mainOf(pid))).toBeUndefined();
+  });
+});
+
+describe("tasks that were taken and not acknowledged", () => {
+  const counted = (url: string, access: BrokerAccess) =>
+    new CeleryTasks(url, access, systemClock).unacknowledged();
+
+  test("are those of all workers of the broker", async () => {
+    const { url } = await useRedis();
+    await useClient(url).hset("unacked", { "tag-1": "of a worker here", "tag-2": "of one elsewhere" });
+    expect(await counted(url, "ask")).toBe(2);
+    expect(await counted(url, "read")).toBe(2);
+  });
+
+  test("are not asked for where Redis is left alone", async () => {
+    const { url } = await useRedis();
+    const client = useClient(url);
+    await client.hset("unacked", "tag", "taken");
+    const connections = async () =>
+      Number(/^total_connections_received:(\d+)/m.exec(await client.info("stats"))?.[1]);
+    const before = await connections();
+    expect(await counted(url, "none")).toBeUndefined();
+    expect(await connections()).toBe(before);
+  });
+
+  test("are not known, instead of none, when Redis is away", async () => {
+    expect(await counted("redis://127.0.0.1:1/0", "read")).toBeUndefined();
   });
 });
 
 test("nothing is asked for long where no worker listens", async () => {
   const server = await useRedis();
   const startedAt = performance.now();
-  expect(await new CeleryTasks(server.url, true, systemClock).runningIn(mainOf(1))).toBeUndefined();
+  expect(await new CeleryTasks(server.url, "ask", systemClock).runningIn(mainOf(1))).toBeUndefined();
   expect(performance.now() - startedAt).toBeLessThan(900);
 });
 
@@ -75,7 +102,7 @@ describe("an answer of another host, where the same number is another worker's",
   test("is not taken for ours", async () => {
     const { url } = await useRedis();
     await answering(url, { "celery@another-host": { pid: worker.pid, active: tasks(7) } });
-    expect(await new CeleryTasks(url, true, systemClock).runningIn(worker)).toBeUndefined();
+    expect(await new CeleryTasks(url, "ask", systemClock).runningIn(worker)).toBeUndefined();
   });
 
   test("does not hide ours, nor does one that makes no sense", async () => {
@@ -86,7 +113,7 @@ describe("an answer of another host, where the same number is another worker's",
       [`celery@${OWN}`]: { pid: worker.pid, active: tasks(2) },
       "celery@a-third": { pid: worker.pid, active: tasks(5) },
     });
-    expect(await new CeleryTasks(url, true, systemClock).runningIn(worker)).toEqual({
+    expect(await new CeleryTasks(url, "ask", systemClock).runningIn(worker)).toEqual({
       running: 2,
       unacknowledged: 0,
     });

@@ -6,6 +6,7 @@ import { makeApp } from "../support/app.ts";
 import { DAY, put } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { ended, isAlive, type LongLived, spawnIdle, waitUntil } from "../support/processes.ts";
+import { sharedRedis } from "../support/redis.ts";
 
 type App = Awaited<ReturnType<typeof makeApp>>;
 
@@ -142,6 +143,34 @@ describe("after the grace", () => {
     ]);
     expect([isAlive(worker.pid), isAlive(worker.childPid)]).toEqual([true, true]);
     expect(report.status).toBe("partial");
+  });
+});
+
+describe("with --force, what workers had taken", () => {
+  const redis = sharedRedis();
+  /** How many connections the server has had so far. */
+  const connections = async () =>
+    Number(/^total_connections_received:(\d+)/m.exec(await redis.client().info("stats"))?.[1]);
+
+  test("is told as what all workers of the broker hold, also those that live on", async () => {
+    await redis.client().hset("unacked", { "tag-1": "taken here", "tag-2": "taken on another host" });
+    const app = await makeApp(services(), redis.server().url);
+    for (const mode of ["plan", "apply"] as const) {
+      const { lines } = await app.run("stop-services", { mode, switches: { force: true } });
+      expect(lines).toEqual([
+        "unacked: kept: 2 tasks taken and not acknowledged, counting all workers of this broker on all hosts; those " +
+          "of killed workers Celery delivers again after its visibility timeout (default 1 h)",
+      ]);
+    }
+  });
+
+  test("is not asked for with --keep-redis", async () => {
+    await redis.client().hset("unacked", "tag", "taken");
+    const app = await makeApp(services(), redis.server().url);
+    const before = await connections();
+    const { lines, error } = await app.run("stop-services", { keepRedis: true, switches: { force: true } });
+    expect([lines, error]).toEqual([[], undefined]);
+    expect(await connections()).toBe(before);
   });
 });
 

@@ -15,6 +15,7 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   readonly clock?: Clock;
   readonly presumeStopped?: { readonly force: boolean };
+  readonly keepRedis?: boolean;
   /** Entries to be passed before sweepers are called. */
   readonly calledAfter?: number;
   /** Told what is odd. */
@@ -40,6 +41,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
 
   async function run(name: JobName, options: RunOptions = {}): Promise<Ran> {
     const { mode = "apply", clock = systemClock, presumeStopped, onProgress, calledAfter, tell } = options;
+    const { keepRedis = false } = options;
     const signal = options.signal ?? new AbortController().signal;
     const report = new JobReporter(name, "h1", (progress) => onProgress?.(progress.waitingFor));
     const { config } = loaded;
@@ -48,7 +50,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
       job: name,
       config,
       mode,
-      keepRedis: false,
+      keepRedis,
       signal,
       clock,
       presumeStopped,
@@ -60,7 +62,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
     const context = { config: loaded.config, ...world, queues, report, log, signal };
     let error: unknown;
     try {
-      await jobs[name].run({ force: false, keepRedis: false, ...options.switches }, context);
+      await jobs[name].run({ force: false, keepRedis, ...options.switches }, context);
     } catch (thrown) {
       error = thrown;
     } finally {

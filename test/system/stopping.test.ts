@@ -18,7 +18,7 @@ function options() {
   const signal = new AbortController().signal;
   return {
     ...{ processes, clock, signal, onWait: () => {} },
-    celery: new CeleryTasks("redis://127.0.0.1:1/0", false, clock),
+    celery: new CeleryTasks("redis://127.0.0.1:1/0", "none", clock),
   };
 }
 
