@@ -4,7 +4,7 @@ import type { JobReporter } from "../src/report/job-reporter.ts";
 import type { World } from "../src/system/world.ts";
 
 /** The world as a job may see it. Whether its hands really act (apply) or only say what they would (plan) is theirs to know. */
-export interface JobContext extends Omit<World, "candidates" | "landslide" | "close"> {
+export interface JobContext extends Omit<World, "keyQuota" | "candidates" | "landslide" | "close"> {
   readonly config: Config;
   readonly queues: QueueHands;
   readonly report: JobReporter;

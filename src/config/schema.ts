@@ -133,7 +133,11 @@ const scheduleEntry = z.strictObject({
 
 const limits = z.strictObject({
   files: z.int().positive().default(1_000_000).meta({ description: "Files one job may remove." }),
-  keys: z.int().positive().default(100_000_000).meta({ description: "Keys one job may remove." }),
+  keys: z
+    .int()
+    .positive()
+    .default(100_000_000)
+    .meta({ description: "Keys one job may remove, finished jobs of BullMQ queues among them." }),
   bytes: size.optional().meta({ description: "Bytes one job may remove; any amount unless given." }),
   share: share.prefault("100%").meta({
     description:

@@ -4,11 +4,14 @@ import type { Config, QueueRule } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
+import type { Quota } from "../system/quota.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { connectRedis } from "../system/redis-connection.ts";
 
 interface AppQueuesOptions {
   readonly config: Pick<Config, "redis" | "limits">;
+  /** Shared with the hands on keys: `limits.keys` holds for both together. */
+  readonly quota: Quota;
   readonly mode: Mode;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -25,12 +28,9 @@ const PLAN_BATCH = 200;
 /** The hands on BullMQ queues of an application's own: through BullMQ's API, never by key. */
 export class AppQueues implements QueueHands {
   readonly #options: AppQueuesOptions;
-  /** `limits.keys` holds for jobs as it does for keys. */
-  #room: number;
 
   constructor(options: AppQueuesOptions) {
     this.#options = options;
-    this.#room = options.config.limits.keys;
   }
 
   async *prune(rule: QueueRule): AsyncGenerator<QueueStep> {
@@ -53,16 +53,20 @@ export class AppQueues implements QueueHands {
 
   /** As many at once as BullMQ removes within the latency budget. */
   async *#clean(queue: Queue, state: State, { olderThanMs }: QueueRule): AsyncGenerator<QueueStep> {
-    const { config, clock, signal } = this.#options;
+    const { config, quota, clock, signal } = this.#options;
     const { latencyBudgetMs } = config.redis;
     let batch = FIRST_BATCH;
     for (;;) {
       signal.throwIfAborted();
-      if (this.#room === 0) throw this.#refusal();
       const amount = Math.min(batch, this.#room);
+      if (amount <= 0) {
+        if ((await oldIn(queue, state, clock.now() - olderThanMs, 0, 1)) === 0) break;
+        throw this.#refusal();
+      }
+      quota.count(amount, 0, undefined); // before, as what is lost on the way may have been removed
       const startedAtMs = clock.elapsed();
       const removed = (await queue.clean(olderThanMs, amount, state)).length;
-      this.#room -= removed;
+      quota.count(removed - amount, 0, undefined);
       yield { removed, kept: 0 };
       if (removed < amount) break;
       batch = clock.elapsed() - startedAtMs < latencyBudgetMs ? batch * 2 : batch / 2;
@@ -73,16 +77,15 @@ export class AppQueues implements QueueHands {
 
   /** Finished jobs are sorted by when they finished: the first that is too young ends the look. */
   async *#plan(queue: Queue, state: State, { olderThanMs }: QueueRule): AsyncGenerator<QueueStep> {
-    const { clock, signal } = this.#options;
+    const { quota, clock, signal } = this.#options;
     const all = await queue.getJobCountByTypes(state);
     const before = clock.now() - olderThanMs;
     let old = 0;
     for (;;) {
       signal.throwIfAborted();
-      const jobs = await queue.getJobs([state], old, old + PLAN_BATCH - 1, true);
-      const found = jobs.filter(({ finishedOn = Number.POSITIVE_INFINITY }) => finishedOn <= before).length;
+      const found = await oldIn(queue, state, before, old, PLAN_BATCH);
       if (found > this.#room) throw this.#refusal();
-      this.#room -= found;
+      quota.count(found, 0, undefined);
       old += found;
       yield { removed: found, kept: 0 };
       if (found < PLAN_BATCH) break;
@@ -90,10 +93,15 @@ export class AppQueues implements QueueHands {
     yield { removed: 0, kept: all - old };
   }
 
+  /** How many more jobs may go. What they take in memory is not known, so `limits.bytes` holds for keys alone. */
+  get #room(): number {
+    return this.#options.quota.roomFor(undefined).amount;
+  }
+
   #refusal(): SafeShutdownError {
     return new SafeShutdownError(
       "refused",
-      `limits.keys (${this.#options.config.limits.keys}) is reached by finished jobs`,
+      `limits.keys (${this.#options.config.limits.keys}) is reached: keys and finished jobs count together`,
     );
   }
 }
@@ -104,6 +112,18 @@ async function open({ queue: name, prefix }: QueueRule, redis: RedisClient): Pro
   const queue = new Queue(name, { connection: redis, prefix, skipVersionCheck: true, skipMetasUpdate: true });
   queue.on("error", () => undefined); // what went wrong shows in the next call
   return queue;
+}
+
+/** How many of the so many jobs behind the first `from` finished before that. */
+async function oldIn(
+  queue: Queue,
+  state: State,
+  beforeMs: number,
+  from: number,
+  most: number,
+): Promise<number> {
+  const jobs = await queue.getJobs([state], from, from + most - 1, true);
+  return jobs.filter(({ finishedOn = Number.POSITIVE_INFINITY }) => finishedOn <= beforeMs).length;
 }
 
 async function isEmpty(queue: Queue): Promise<boolean> {

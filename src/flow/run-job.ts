@@ -69,7 +69,7 @@ async function perform(
   const bound = logWith(log, { ...about, host: config.host });
   const tell = (what: string) => bound.warn({}, what);
   const world = await openWorld({ ...about, config, mode, keepRedis, signal, clock, tell, ...expectations });
-  const queues = new AppQueues({ config, mode, clock, signal });
+  const queues = new AppQueues({ config, quota: world.keyQuota, mode, clock, signal });
   try {
     await job.run({ force, keepRedis }, { config, ...world, queues, report, log: bound, signal });
     const landslide = mode === "plan" ? world.landslide() : undefined;

@@ -21,6 +21,8 @@ export interface World {
   readonly celery: CeleryTasks;
   readonly act: Act;
   readonly clock: Clock;
+  /** How many keys may go; for hands outside of this world that remove from Redis, too. */
+  readonly keyQuota: Quota;
   /** How many candidates each rule had so far. */
   candidates(): Rehearsed;
   /** Why a plan is not to be carried out: more of a rule's candidates would go than its share. */
@@ -92,6 +94,7 @@ function makeWorld(options: WorldOptions, presumed: Presumed): World {
     celery: new CeleryTasks(config.redis.url, keepRedis ? "none" : mode === "apply" ? "ask" : "read", clock),
     act: actIn(mode),
     clock,
+    keyQuota: ofKeys,
     candidates: () => new Map([...ofFiles.candidates, ...ofKeys.candidates]),
     landslide: () => ofFiles.landslide ?? ofKeys.landslide,
     close: async () => {

@@ -131,7 +131,7 @@ async function clean(root: string, seconds: number, isLooking: boolean): Promise
   const world = await openWorld({
     ...{ ...ids, config, mode: "apply", keepRedis: true, presumeStopped: undefined, signal, clock },
   });
-  const queues = new AppQueues({ config, mode: "apply", clock, signal });
+  const queues = new AppQueues({ config, quota: world.keyQuota, mode: "apply", clock, signal });
   const startedAtMs = performance.now();
   // a busy machine may need longer until the race is hit at all
   const isEnough = (ms: number) =>

@@ -2,6 +2,7 @@ import { Queue, Worker } from "bullmq";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { loadText, problemsOf } from "../config/workshop.ts";
 import { makeApp } from "../support/app.ts";
+import { HOUR } from "../support/hands.ts";
 import { sharedRedis } from "../support/redis.ts";
 
 /* Finished jobs of an application's own BullMQ queues. */
@@ -109,6 +110,32 @@ test("a limit stops it", async () => {
   expect(report.totals.done).toBe(3);
   expect(await queue.getCompletedCount()).toBe(2);
 });
+
+test.each(["plan", "apply"] as const)(
+  "keys and jobs count together for limits.keys, in a %s",
+  async (mode) => {
+    await age(await useQueue("emails", 10));
+    await age(await useQueue("letters", 10));
+    for (let n = 0; n < 4; n++) await redis.client().set(`tg:${n}`, "x", "PX", HOUR);
+    const limited = (keys: number) =>
+      `redis:
+  prune:
+    - { keys: "tg:*", olderThan: 1h, age: [{ ttl: 24h }] }
+    - { bullmq: emails, olderThan: 10m }
+    - { bullmq: letters, olderThan: 10m }
+limits: { keys: ${keys} }`;
+    const short = await (await makeApp(limited(23), redis.server().url)).run("prune-redis", { mode });
+    expect(short.error).toMatchObject({
+      code: "refused",
+      message: "limits.keys (23) is reached: keys and finished jobs count together",
+    });
+    const whole = { planned: 19, done: 0 }; // a plan takes the jobs of a state together
+    expect(short.report.totals).toMatchObject(mode === "plan" ? whole : { planned: 0, done: 23 });
+    const [left, gone] = mode === "plan" ? ([24, "planned"] as const) : ([1, "done"] as const);
+    const exactly = await (await makeApp(limited(left), redis.server().url)).run("prune-redis", { mode });
+    expect([exactly.error, exactly.report.totals[gone]]).toEqual([undefined, left]);
+  },
+);
 
 test("without Redis nothing is told but the error", async () => {
   const { error } = await (await makeApp(rule())).run("prune-redis");

@@ -58,7 +58,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
       tell,
     });
     const log = { info: () => {}, warn: () => {} };
-    const queues = new AppQueues({ config, mode, clock, signal });
+    const queues = new AppQueues({ config, quota: world.keyQuota, mode, clock, signal });
     const context = { config: loaded.config, ...world, queues, report, log, signal };
     let error: unknown;
     try {

@@ -174,7 +174,7 @@ async function sweeping(root: string): Promise<Cleaner> {
   const about = { run: `run-${clock.now()}`, job: "clean-temp-files", config, mode: "apply" } as const;
   const expected = { keepRedis: true, presumeStopped: undefined, calledAfter: 0 };
   const world = await openWorld({ ...about, ...expected, signal, clock });
-  const queues = new AppQueues({ config, mode: "apply", clock, signal });
+  const queues = new AppQueues({ config, quota: world.keyQuota, mode: "apply", clock, signal });
   const log = { info: () => {}, warn: () => {} };
   return {
     close: () => world.close(),
