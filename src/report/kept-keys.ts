@@ -17,6 +17,8 @@ export function whyKept(why: KeepReason, limit: string): string {
       return "of Celery tasks that have not ended";
     case "group":
       return "of Celery groups and chords that may still be needed";
+    case "large":
+      return "of Celery groups with too many results to be looked at within the latency budget";
     case "moving":
       return "on their way to another server of the Cluster";
     case "protected":

@@ -2,6 +2,9 @@
  * What Celery still needs of its results (celery/backends/base.py, redis.py), in Lua, for the page script, which
  * brings `json_of`. A result counts as final in a ready state only. A chord that waits for its parts has the keys
  * `…taskset-meta-<group>.j`, `.t`, `.s`, or a `chord-unlock-<group>`; a saved group has `…taskset-meta-<group>`.
+ *
+ * All parts of a saved group are looked at in one call, or some could change meanwhile. A group of which that takes
+ * too long is kept: `has_time_left` of the page script tells.
  */
 export const CELERY_RESULTS = `
 local READY = { SUCCESS = true, FAILURE = true, REVOKED = true }
@@ -29,6 +32,7 @@ local function needed_by_celery(key)
     local parts = saved and type(saved.result) == 'table' and saved.result[2]
     if type(parts) ~= 'table' then return 'group' end
     for _, part in ipairs(parts) do
+      if not has_time_left() then return 'large' end
       local id = type(part) == 'table' and type(part[1]) == 'table' and part[1][1]
       local result = type(id) == 'string' and json_of(prefix .. 'celery-task-meta-' .. id)
       if not result or not READY[result.status] then return 'group' end

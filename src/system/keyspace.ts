@@ -114,6 +114,7 @@ export class Keyspace {
         `${where} is a node of a Cluster: write redis+cluster:// for all of it`,
       );
     }
+    const isCelery = /celery-task|chord-unlock/.test(rule.keys);
     const intent = {
       mode,
       keys: rule.keys,
@@ -126,8 +127,8 @@ export class Keyspace {
       maxScans: MAX_SCANS,
       trustIdle: hasTrueIdleTimes,
       uptimeSeconds,
-      isCelery: /celery-task|chord-unlock/.test(rule.keys),
-      readsValues: rule.age.some(({ kind }) => READING.includes(kind)),
+      isCelery,
+      readsValues: isCelery || rule.age.some(({ kind }) => READING.includes(kind)),
       oneByOne: isClusterNode,
     };
     try {

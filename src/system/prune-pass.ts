@@ -15,6 +15,7 @@ export type KeepReason =
   | "queue"
   | "unready"
   | "group"
+  | "large"
   | "protected"
   | "moving"
   | "limit";

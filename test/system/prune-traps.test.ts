@@ -147,6 +147,43 @@ describe("each script call is bounded by time", () => {
     expect(await client.dbsize()).toBe(0);
   });
 
+  test("also where the state of a large result of Celery is all that is read", async () => {
+    const client = redis.client();
+    // about 5 ms of decoding each, though their age is told by the TTL
+    const make = `local big = '{"status":"SUCCESS","result":[' .. string.rep('[1,2,3],', 30000) .. '0]}'
+      for i = 1, 90 do redis.call('SET', 'celery-task-meta-' .. i, big, 'PX', ARGV[1]) end`;
+    await client.eval(make, 0, DAY - HOUR);
+    const sum = await prune(keyspace(), rule("celery-task-meta-*"));
+    expect(sum).toMatchObject({ removed: 90 });
+    expect(sum.pages).toBeGreaterThanOrEqual(30); // not 25 keys in one call
+  });
+
+  test.each(["plan", "apply"] as const)(
+    "also by a saved group of many large results, in a %s",
+    async (mode) => {
+      const BUDGET_MS = 10;
+      const client = redis.client();
+      // a quarter of a second for the parts of the large one, and less than a millisecond for those of the small one
+      const make = `local result = '{"status":"SUCCESS","result":[' .. string.rep('[1,2,3],', 2500) .. '0]}'
+      local function group(name, count)
+        local parts = {}
+        for i = 1, count do
+          parts[i] = '[["' .. name .. i .. '",null],null]'
+          redis.call('SET', 'celery-task-meta-' .. name .. i, result)
+        end
+        local saved = '{"result":[["' .. name .. '",null],[' .. table.concat(parts, ',') .. ']]}'
+        redis.call('SET', 'celery-taskset-meta-' .. name, saved, 'PX', ARGV[1])
+      end
+      group('large', 1500)
+      group('small', 3)`;
+      await client.eval(make, 0, DAY - HOUR);
+      const sum = await prune(keyspace({ mode, latencyBudgetMs: BUDGET_MS }), rule("celery-taskset-meta-*"));
+      expect(sum).toMatchObject({ matched: 2, removed: 1, kept: { large: 1 } });
+      expect(sum.worstMs).toBeLessThan(8 * BUDGET_MS);
+      expect(await client.exists("celery-taskset-meta-large")).toBe(1);
+    },
+  );
+
   test("and what it did not come to is looked at in the next, whatever its name", async () => {
     const client = redis.client();
     const make = `for i = 1, 5000 do redis.call('SET', 'tg:' .. string.char(255, 0, 10) .. i, 'v', 'PX', ARGV[1]) end`;
