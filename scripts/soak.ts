@@ -13,8 +13,8 @@ import { Tallies } from "./soak/tally.ts";
  * `npm run soak [-- --for 30m] [-- --only <case>]`: the long form of the attacks and of the parsers' fuzzing, each once;
  * then the fault suite again and again for as long as asked, each time in another order and with faults put off by chance.
  * At the end it prints how often each case passed and failed, and what it counted. `--only` takes a part of a case's name,
- * such as `attacks`, `parsers: a config` or `worker is killed`; `faults` is the whole fault suite. What the programs of a failed case said is kept. Exit
- * code 1 when any case has failed.
+ * such as `attacks`, `parsers: a config` or `worker is killed`; `faults` is the whole fault suite. What the programs of a
+ * failed case said is kept. Exit code 1 when any case has failed.
  */
 
 const LATEST_FAULT_MS = 3_000;
@@ -30,7 +30,7 @@ const reportSchema = z.object({
           fullName: z.string(),
           status: z.string(),
           failureMessages: z.array(z.string()).nullish(),
-          meta: z.object({ recoveryMs: z.number().optional() }).nullish(),
+          meta: z.object({ recoveryMs: z.number().optional(), gaveUp: z.string().optional() }).nullish(),
         }),
       ),
     }),
@@ -105,8 +105,8 @@ function count(file: string, tallies: Tallies): void {
       if (status === "failed") {
         tallies.failed(fullName, why);
         tell(`failed: ${fullName}: ${why.split("\n")[0]}`);
-      }
-      if (status === "passed") tallies.passed(fullName, meta?.recoveryMs);
+      } else if (status === "passed") tallies.passed(fullName, meta?.recoveryMs);
+      else if (meta?.gaveUp !== undefined) tallies.late(fullName);
     }
   }
 }

@@ -3,6 +3,8 @@ import { rmSync } from "node:fs";
 interface Tally {
   passed: number;
   failed: number;
+  /** The fault was put off by chance until there was nothing left to disturb. */
+  late: number;
   readonly recoveriesMs: number[];
   readonly failures: string[];
 }
@@ -16,6 +18,10 @@ export class Tallies {
     const tally = this.#of(name);
     tally.passed += 1;
     if (recoveryMs !== undefined) tally.recoveriesMs.push(recoveryMs);
+  }
+
+  late(name: string): void {
+    this.#of(name).late += 1;
   }
 
   failed(name: string, message: string): void {
@@ -36,12 +42,16 @@ export class Tallies {
 
   /** Tells everything; the exit code. What the programs said is in the folder, which goes when nothing has failed. */
   conclude(folder: string, tell: (line: string) => void): number {
-    tell(["passed", "failed", "recovery", "longest", "   case"].map((word) => word.padStart(9)).join(""));
-    for (const [name, { passed, failed, recoveriesMs }] of [...this.#cases].toSorted()) {
+    tell(
+      ["passed", "failed", "too late", "recovery", "longest", "   case"]
+        .map((word) => word.padStart(9))
+        .join(""),
+    );
+    for (const [name, { passed, failed, late, recoveriesMs }] of [...this.#cases].toSorted()) {
       const sorted = recoveriesMs.toSorted((a, b) => a - b);
       const times = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)].map(seconds);
       const counts = this.#counts.get(name);
-      const cells = [passed, failed, ...times].map((cell) => String(cell).padStart(9)).join("");
+      const cells = [passed, failed, late, ...times].map((cell) => String(cell).padStart(9)).join("");
       tell(`${cells}  ${name}${counts === undefined ? "" : `: ${counts}`}`);
     }
     const failed = [...this.#cases].filter(([, tally]) => tally.failed > 0);
@@ -53,7 +63,7 @@ export class Tallies {
   }
 
   #of(name: string): Tally {
-    const tally = this.#cases.get(name) ?? { passed: 0, failed: 0, recoveriesMs: [], failures: [] };
+    const tally = this.#cases.get(name) ?? { passed: 0, failed: 0, late: 0, recoveriesMs: [], failures: [] };
     this.#cases.set(name, tally);
     return tally;
   }

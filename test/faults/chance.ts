@@ -4,8 +4,9 @@ import { setTimeout as delay } from "node:timers/promises";
 const LATEST_MS = Number(process.env.SAFE_SHUTDOWN_SOAK_DELAY_MS ?? 0);
 
 /** A random time before a fault strikes; none outside of a soak. Answers whether there was one. */
-export async function putOff(meanwhile: () => void): Promise<void> {
-  if (LATEST_MS === 0 || Math.random() < 0.5) return;
+export async function putOff(meanwhile: () => void): Promise<boolean> {
+  if (LATEST_MS === 0 || Math.random() < 0.5) return false;
   meanwhile();
   await delay(Math.random() * LATEST_MS);
+  return true;
 }

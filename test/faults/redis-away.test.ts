@@ -42,6 +42,7 @@ describe.concurrent.each([stopping, betweenStages])("Redis comes back empty $mom
       await scene.writeKeys();
     });
     const lost = await command.result;
+    if (lost.code === 0) scene.unlessTooLate(new Error(`the run was not lost:\n${lost.stderr}`));
     expect(lost.code, lost.stderr).toBe(1);
     expect(lost.json()).toMatchObject({
       error: { message: expect.stringMatching(/run-\S+ .*(lost|forgotten)/) },

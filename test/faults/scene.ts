@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import type { RunningCli } from "../support/cli.ts";
-import { onFailed } from "../support/finish.ts";
+import { giveUp, onFailed } from "../support/finish.ts";
 import { LittleApp, type Service } from "../support/little-app.ts";
 import { type PrivateRedis, useClient, useRedis } from "../support/redis.ts";
 import { type RedisProxy, useRedisProxy } from "../support/redis-proxy.ts";
@@ -13,6 +13,8 @@ import { keepTranscript } from "./transcripts.ts";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 export const HOST = "here";
+
+const TOO_LATE = "the fault was put off, and the run was over before";
 
 /** How much there is to clean: enough for a job to be met in the middle of it. */
 const LOCKS = 12;
@@ -61,6 +63,7 @@ export class Scene {
 
   readonly queue: QueuePlace | undefined;
 
+  #wasPutOff = false;
   readonly #clients = new Map<string, Redis>();
 
   private constructor(app: LittleApp, redis: PrivateRedis, service: Service, queue: QueuePlace | undefined) {
@@ -172,10 +175,17 @@ export class Scene {
   async strike(moment: Moment, fault: (met: Met) => unknown): Promise<Strike> {
     if (moment.holdsService !== true) this.letServiceGo({ whenAsked: 1 });
     const met = await Promise.race([moment.comes(this), this.#endsBefore(moment)]);
-    await putOff(() => met.held.release());
+    this.#wasPutOff = await putOff(() => met.held.release());
+    if (this.#wasPutOff && this.programs.some(({ child }) => child.exitCode !== null)) giveUp(TOO_LATE);
     const struck = await strikeNow(this, moment);
     await fault(met);
     return struck;
+  }
+
+  /** Throws it, unless the fault was put off, so that the run may have been over before: then nothing is shown. */
+  unlessTooLate(error: unknown): never {
+    if (this.#wasPutOff) giveUp(TOO_LATE);
+    throw error;
   }
 
   /** SIGKILL; resolves when it is gone. */

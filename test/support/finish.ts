@@ -23,6 +23,14 @@ export function onFinished(end: () => unknown): void {
   else context.onTestFinished(finish);
 }
 
+/** Ends the concurrent test that this is called in, which could not show what it is there for; its `meta` says why. */
+export function giveUp(why: string): never {
+  const context = contexts.getStore();
+  if (context === undefined) throw new Error(`expected to be in a concurrent test: ${why}`);
+  Object.assign(context.task.meta, { gaveUp: why });
+  return context.skip(why);
+}
+
 /** Called, with the name of the test, before anything of it is ended, when it has failed. */
 export function onFailed(tell: (test: string) => void): void {
   const context = contexts.getStore();
