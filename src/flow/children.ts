@@ -33,7 +33,10 @@ function placeOf(parent: Job, id: string): string {
   return name.slice(name.indexOf(".") + 1);
 }
 
-/** Adds children for tasks that the parent has none for, except on hosts that were given up. */
+/**
+ * Adds children for tasks that the parent has none for, except on hosts that were given up. They have the time of their
+ * run: by it each host judges whether they come too late.
+ */
 export async function addChildren(
   queues: Queues,
   parent: Job,
@@ -41,7 +44,12 @@ export async function addChildren(
   givenUp: GivenUp,
 ): Promise<void> {
   const missing = tasks.filter(({ task }) => reasonGivenUp(givenUp, task.host) === undefined);
-  const opts = { ...CHILD_OPTIONS, parent: { id: idOf(parent), queue: parent.queueQualifiedName } };
+  const { timestamp } = parent;
+  const opts = {
+    ...CHILD_OPTIONS,
+    timestamp,
+    parent: { id: idOf(parent), queue: parent.queueQualifiedName },
+  };
   for (let from = 0; from < missing.length; from += PAGE) {
     await queues.flow.addBulk(
       missing.slice(from, from + PAGE).map(({ id, task }) => ({
@@ -57,14 +65,12 @@ export async function addChildren(
 interface CollectFacts {
   readonly givenUp: GivenUp;
   readonly cancelled: boolean;
+  /** Why nothing of the run is begun any more. */
+  readonly late: string | undefined;
   /** Where the parent runs. */
   readonly host: string;
   /** Those that were asked for. */
   readonly hosts: readonly string[];
-}
-
-function isOnceWithoutHosts(host: string | undefined, { givenUp, hosts }: CollectFacts): boolean {
-  return host === undefined && hosts.every((one) => reasonGivenUp(givenUp, one) !== undefined);
 }
 
 /**
@@ -83,34 +89,40 @@ export async function collectResults(
   }
   const failures = new Map<string, string>();
   for await (const [id, why] of pagesOf(parent, "ignored")) failures.set(placeOf(parent, id), String(why));
-  const expected = tasks.map(({ id, task, skip }) => {
-    const place = placeOf(parent, id);
-    const without = withoutRunning.bind(undefined, task.job, task.host ?? facts.host);
+  const expected = tasks.map((task) => {
+    const place = placeOf(parent, task.id);
     const failure = failures.get(place);
-    const givenUp = reasonGivenUp(facts.givenUp, task.host);
     const result = results.get(place);
     results.delete(place);
     failures.delete(place);
-    return (
-      result ??
-      (failure !== undefined
-        ? without("failed", failure)
-        : skip !== undefined
-          ? without("skipped", skip)
-          : givenUp !== undefined
-            ? without("missing", givenUp)
-            : facts.cancelled
-              ? without("skipped", "the run was cancelled before")
-              : isOnceWithoutHosts(task.host, facts)
-                ? without("skipped", "no host was reached")
-                : without("missing", "it did not come back"))
-    );
+    return result ?? withoutResult(task, failure, facts);
   });
   const failed = [...failures].map(([place, why]) => {
     const [job = "", host = facts.host] = place.split(/\.(.*)/s);
     return withoutRunning(job, host, "failed", why);
   });
   return [...expected, ...results.values(), ...failed];
+}
+
+/** Why a task has no result. */
+function withoutResult(
+  { task, skip }: PlannedTask,
+  failure: string | undefined,
+  facts: CollectFacts,
+): JobResult {
+  const without = withoutRunning.bind(undefined, task.job, task.host ?? facts.host);
+  if (failure !== undefined) return without("failed", failure);
+  if (skip !== undefined) return without("skipped", skip);
+  const givenUp = reasonGivenUp(facts.givenUp, task.host);
+  if (givenUp !== undefined) return without("missing", givenUp);
+  if (facts.cancelled) return without("skipped", "the run was cancelled before");
+  if (facts.late !== undefined) return without("failed", facts.late);
+  if (isOnceWithoutHosts(task.host, facts)) return without("skipped", "no host was reached");
+  return without("missing", "it did not come back");
+}
+
+function isOnceWithoutHosts(host: string | undefined, { givenUp, hosts }: CollectFacts): boolean {
+  return host === undefined && hosts.every((one) => reasonGivenUp(givenUp, one) !== undefined);
 }
 
 /** The ids of the children that the parent still waits for. */

@@ -12,6 +12,7 @@ import { type GoingRun, goingRuns } from "./going-on.ts";
 import { listRuns, loadReport, type RunSummary, saveReport } from "./history.ts";
 import { fleet, type KnownHost, liveWorkers, type WorkerInfo } from "./hosts.ts";
 import { type Intent, kindOf, newRunId, type Request, requestSchema, stagesOf } from "./intent.ts";
+import { type Place, tooLate } from "./lifetime.ts";
 import { PARENT_OPTIONS, Queues, queueOf } from "./queues.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
 
@@ -30,35 +31,37 @@ const GOING_ON: readonly string[] = ["waiting", "active", "waiting-children", "p
 
 /** Asks for runs, and reads of them, over one connection that does not reconnect. */
 export class QueueClient {
+  readonly #place: Place;
   readonly #clock: Clock;
   readonly #redis: RedisClient;
   readonly #queues: Queues;
-  readonly #catalog: Catalog;
   #isLost = false;
 
-  private constructor(redis: RedisClient, queues: Queues, catalog: Catalog, clock: Clock) {
+  private constructor(redis: RedisClient, queues: Queues, place: Place) {
     this.#redis = redis;
     this.#queues = queues;
-    this.#catalog = catalog;
-    this.#clock = clock;
+    this.#place = place;
+    this.#clock = place.clock;
   }
 
   /** Throws `redis-unreachable`, within two seconds. */
   static async connect(
-    config: Pick<Config, "app" | "queue">,
+    config: Pick<Config, "app" | "queue" | "stageDeadlineMs">,
     catalog: Catalog,
     clock: Clock,
   ): Promise<QueueClient> {
     const redis = await connectRedis(config.queue.url);
     // a lost connection shows in the next command; BullMQ's own copies of it say nothing new
-    return new QueueClient(redis, new Queues(redis, config.app, () => undefined), catalog, clock);
+    return new QueueClient(redis, new Queues(redis, config.app, () => undefined), {
+      ...{ config, catalog, clock },
+    });
   }
 
   /**
    * Starts a run, or attaches to one of the same kind that is going on. Neither one that was cancelled counts, nor
    * one left behind long ago, its worker killed and nobody there to take over: what it asks for is too old to be done.
    */
-  async submit(intent: Intent, lifetimeMs: number): Promise<{ run: string; attached: boolean }> {
+  async submit(intent: Intent): Promise<{ run: string; attached: boolean }> {
     if (await this.#queues.runs.isPaused()) {
       const what = `the queue of runs in Redis is paused: nobody would take this one up`;
       throw new SafeShutdownError("refused", `${what}. Resume it, or run here with --inline.`);
@@ -72,7 +75,7 @@ export class QueueClient {
         deduplication: { id: kind },
       });
     let run = (await add()).id ?? proposed;
-    if (run !== proposed && !(await this.#isWorthFollowing(run, kind, lifetimeMs))) {
+    if (run !== proposed && !(await this.#isWorthFollowing(run, kind))) {
       await requestCancel(this.#queues, run, this.#clock);
       const old = await this.#queues.runs.getJob(run);
       // of a job only its own: another command may have begun a new run meanwhile
@@ -155,19 +158,21 @@ export class QueueClient {
   }
 
   /** What is planted under the name of a run, asks for something else, or waits for another day, is no such run. */
-  async #isWorthFollowing(run: string, kind: string, lifetimeMs: number): Promise<boolean> {
+  async #isWorthFollowing(run: string, kind: string): Promise<boolean> {
     if (await isCancelled(this.#queues, run)) return false;
     const parent = await this.#queues.runs.getJob(run);
     const request = requestSchema.safeParse(parent?.data).data;
     if (parent === undefined || request === undefined || kindOf(request) !== kind) return false;
-    if (this.#clock.now() - parent.timestamp > lifetimeMs) return false;
+    const { timestamp: askedAtMs, attemptsStarted } = parent;
+    const age = { flow: request.flow, askedAtMs, hasBegun: attemptsStarted > 0 };
+    if (tooLate(age, this.#place) !== undefined) return false;
     return GOING_ON.includes(await parent.getState());
   }
 
   /** A few hundred jobs of the run in each round trip: a fleet must neither block Redis nor fill this process. */
   async #viewOf(run: string, request: Request): Promise<RunView> {
     const { hosts } = request;
-    const stages = hosts === "all" ? [] : stagesOf(run, { ...request, hosts }, this.#catalog);
+    const stages = hosts === "all" ? [] : stagesOf(run, { ...request, hosts }, this.#place.catalog);
     const planned = stages.flat();
     const states = new Map<string, Pick<TaskView, "state" | "progress">>();
     for (let from = 0; from < planned.length; from += VIEW_PAGE) {

@@ -9,6 +9,7 @@ import { saveReport } from "./history.ts";
 import { liveHosts } from "./hosts.ts";
 import { nextStepsOf } from "./inline.ts";
 import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
+import { tooLate } from "./lifetime.ts";
 import type { Post } from "./post.ts";
 import type { Queues } from "./queues.ts";
 
@@ -17,18 +18,17 @@ import type { Queues } from "./queues.ts";
  * each time, it makes sure that a stage has its children, then waits for them. When a worker is killed anywhere
  * in here, the next one starts at the top.
  */
-export async function runParent(
-  parent: Job,
-  token: string,
-  intent: Intent,
-  { queues, config, catalog, clock }: Post,
-): Promise<RunReport> {
+export async function runParent(parent: Job, token: string, intent: Intent, post: Post): Promise<RunReport> {
+  const { queues, config, catalog, clock } = post;
   const run = idOf(parent);
   const stages = stagesOf(run, intent, catalog);
+  let late: string | undefined;
   for (const stage of stages) {
     if (await isCancelled(queues, run)) break;
     const pending = await unknownTo(parent, stage);
     if (pending.length > 0) {
+      late = tooLate({ flow: intent.flow, askedAtMs: parent.timestamp, hasBegun: true }, post);
+      if (late !== undefined) break;
       await giveUpUnreachable(queues, run, pending, await liveHosts(queues, clock.now()));
       const givenUp = await givenUpOf(queues, run);
       if (intent.hosts.every((host) => reasonGivenUp(givenUp, host) !== undefined)) break; // nobody is left to do it
@@ -44,7 +44,7 @@ export async function runParent(
   const givenUp = await givenUpOf(queues, run);
   const cancelled = await isCancelled(queues, run);
   const results = await collectResults(parent, stages.flat(), {
-    ...{ givenUp, cancelled, host: config.host },
+    ...{ givenUp, cancelled, late, host: config.host },
     hosts: intent.hosts,
   });
   const report = assemble(

@@ -8,6 +8,7 @@ import { countOf } from "../report/words.ts";
 import type { Clock } from "../system/clock.ts";
 import type { ManifestLine } from "../system/manifest-line.ts";
 import { Restorer } from "../system/restorer.ts";
+import { RUN_ID } from "./intent.ts";
 
 export interface RestoreOptions {
   /** Files, or directories with all below them; none: everything. */
@@ -18,8 +19,6 @@ export interface RestoreOptions {
   readonly id: string;
 }
 
-const RUN = /^run-[A-Za-z0-9._-]{1,200}$/;
-
 /**
  * Puts back what a run moved to quarantine on this host, as long as nothing else is there now. It needs no queue: what
  * is asked for is paths, which a queue may not carry. Throws `usage` when the run wrote nothing down here, `refused`.
@@ -27,7 +26,7 @@ const RUN = /^run-[A-Za-z0-9._-]{1,200}$/;
 export function restore(config: Config, run: string, options: RestoreOptions): RunReport {
   const { mode, clock, id } = options;
   const startedAtMs = clock.now();
-  if (!RUN.test(run)) throw unknownRun(run);
+  if (!RUN_ID.test(run)) throw unknownRun(run);
   const report = new JobReporter("restore", config.host);
   const restorer = new Restorer(config.root, run, mode);
   try {

@@ -13,7 +13,6 @@ import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
 import { InlineRun, type InlineRunOptions } from "./inline-run.ts";
 import { type Intent, intentSchema, newRunId } from "./intent.ts";
-import { lifetimeOf } from "./lifetime.ts";
 import type { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
 import { reasonIn } from "./refusals.ts";
@@ -75,7 +74,7 @@ export class Starter {
     try {
       await worker.ensure(client, { lasting: detach });
       const startedAtMs = clock.now();
-      const { run, attached } = await client.submit(intent, lifetimeOf(config));
+      const { run, attached } = await client.submit(intent);
       return new QueueRun(run, attached, {
         ...{ connection, clock },
         ensureWorker: async () => worker.ensure(await connection.client(), { lasting: false }),

@@ -1,6 +1,5 @@
 import { type Job, WaitingError } from "bullmq";
 import { flowNames } from "../../jobs/flows.ts";
-import { formatDuration } from "../config/duration.ts";
 import { redactText } from "../config/redact.ts";
 import { messageOf } from "../errors.ts";
 import { isConnectionLoss } from "../system/redis-connection.ts";
@@ -8,7 +7,7 @@ import { idOf } from "./children.ts";
 import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
 import { knownHosts } from "./hosts.ts";
 import { type Intent, objectionTo, type Request, RUN_ID, requestSchema } from "./intent.ts";
-import { REQUEST_VALID_MS } from "./lifetime.ts";
+import { tooLate } from "./lifetime.ts";
 import { runParent } from "./parent.ts";
 import { type Post, parseOrRefuse, refuse } from "./post.ts";
 import { refusalIn } from "./refusals.ts";
@@ -56,13 +55,14 @@ async function patiently<T>(
 }
 
 /** Before anything happens: what is asked for is no run, is not known here, or was asked for too long ago. */
-function refuseUnfit({ config, catalog, clock }: Post, job: Job, request: Request): void {
-  const objection = objectionTo(request, catalog);
-  if (objection !== undefined) throw refuse(`jobs, in the config of ${config.host}: ${objection}`);
-  const ageMs = clock.now() - job.timestamp;
-  if (job.attemptsStarted <= 1 && ageMs > REQUEST_VALID_MS) {
-    throw refuse(`requested ${formatDuration(ageMs)} ago, and no worker was there to run it`);
-  }
+function refuseUnfit(post: Post, job: Job, request: Request): void {
+  const objection = objectionTo(request, post.catalog);
+  if (objection !== undefined) throw refuse(`jobs, in the config of ${post.config.host}: ${objection}`);
+  const hasBegun = job.attemptsStarted > 1; // this time counts
+  const late = hasBegun
+    ? undefined
+    : tooLate({ flow: request.flow, askedAtMs: job.timestamp, hasBegun }, post);
+  if (late !== undefined) throw refuse(late);
   if (!RUN_ID.test(idOf(job))) {
     throw refuse(`expected a job id that begins with run-, got ${JSON.stringify(job.id)}`);
   }

@@ -1,5 +1,4 @@
 import { type Job, UnrecoverableError, WaitingError } from "bullmq";
-import { formatDuration } from "../config/duration.ts";
 import { withoutRunning } from "../report/assemble.ts";
 import type { JobReporter, JobResult, Progress } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
@@ -7,7 +6,7 @@ import { isCancelled, watchCancel } from "./cancel.ts";
 import { idOf } from "./children.ts";
 import { givenUpOf, reasonGivenUp } from "./given-up.ts";
 import { type Task, taskSchema } from "./intent.ts";
-import { lifetimeOf } from "./lifetime.ts";
+import { tooLate } from "./lifetime.ts";
 import { type Post, parseOrRefuse, refuse } from "./post.ts";
 import { runJob } from "./run-job.ts";
 
@@ -79,16 +78,11 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
 }
 
 /** What comes too late, or for a host or a run that was given up, is not begun. */
-async function resultInstead(
-  { queues, config, clock }: Post,
-  task: Task,
-  job: Job,
-): Promise<JobResult | undefined> {
-  const ageMs = clock.now() - job.timestamp;
+async function resultInstead(post: Post, task: Task, job: Job): Promise<JobResult | undefined> {
+  const { queues, config } = post;
   const instead = withoutRunning.bind(undefined, task.job, config.host);
-  if (ageMs > lifetimeOf(config)) {
-    return instead("failed", `it was asked for ${formatDuration(ageMs)} ago: too late`);
-  }
+  const late = tooLate({ flow: task.flow, askedAtMs: job.timestamp, hasBegun: true }, post);
+  if (late !== undefined) return instead("failed", late);
   const givenUp = reasonGivenUp(await givenUpOf(queues, task.run), task.host);
   if (givenUp !== undefined) return instead("missing", givenUp);
   if (await isCancelled(queues, task.run)) return instead("skipped", "the run was cancelled before");

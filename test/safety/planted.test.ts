@@ -10,7 +10,6 @@ import { sharedRedis } from "../support/redis.ts";
 const { server } = sharedRedis();
 const littleApp = () => new LittleApp({ redisUrl: server().url });
 const intent = { version: 1, flow: "clean", mode: "apply", hosts: ["here"], force: false, keepRedis: false };
-const LIFETIME_MS = 60 * 60_000;
 
 test("a paused queue is refused, with a hint how to go on", async () => {
   const app = littleApp();
@@ -44,7 +43,7 @@ describe("under the deduplication id of a run", () => {
     app.queue("runs").add("clean", data, { jobId, deduplication: { id: "clean apply on here" } });
   const submit = async (app: LittleApp) => {
     const client = await (await app.open()).application.client();
-    return client.submit({ ...intent, version: 1, flow: "clean", mode: "apply" }, LIFETIME_MS);
+    return client.submit({ ...intent, version: 1, flow: "clean", mode: "apply" });
   };
 
   test("a run of this kind is followed", async () => {
