@@ -2,6 +2,7 @@ import { type Stats, statfsSync, statSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { dirname, resolve } from "node:path";
 import { messageOf, SafeShutdownError } from "../errors.ts";
+import { mayLogIn, people } from "./people.ts";
 import { type Step, wayTo } from "./way-to.ts";
 
 /** Directories of the system itself: nothing directly in them is an application. */
@@ -112,8 +113,10 @@ function mayLead(link: Stats, end: Stats): boolean {
 function reasonToRefuse(root: string): string | undefined {
   if (root === "/" || isSame(root, "/")) return "it is the root of the file system";
   const isHome =
-    dirname(root) === "/home" || dirname(root) === "/Users" || homes().some((home) => isSame(root, home));
+    dirname(root) === "/home" || dirname(root) === "/Users" || ownHomes().some((home) => isSame(root, home));
   if (isHome) return "it is a home directory";
+  const person = people().find(({ home }) => isSame(root, home));
+  if (person !== undefined) return `it is a home directory, of ${person.name}`;
   if (SYSTEM_DIRECTORIES.some((directory) => isSame(root, directory))) return "it is a system directory";
   const isShared = root.startsWith(`${SHARED_MEMORY}/`);
   const tree = SYSTEM_TREES.find((system) => `${root}/`.startsWith(`${system}/`));
@@ -122,18 +125,33 @@ function reasonToRefuse(root: string): string | undefined {
   return kind && `it is on ${kind}, where files are not files but the kernel's own switches`;
 }
 
-/** What $HOME says, and what the system says, which a user without a name is not known to. */
-function homes(): string[] {
+/**
+ * What $HOME says, and what the system says, which a user without a name is not known to. The home of a service's account,
+ * which nobody logs in to, is none: it is where the service lives.
+ */
+function ownHomes(): string[] {
+  const home = homedir();
   try {
-    return [homedir(), userInfo().homedir];
+    const account = userInfo();
+    if (mayLogIn(account.shell)) return [home, account.homedir];
+    return isSame(home, account.homedir) ? [] : [home];
   } catch {
-    return [homedir()];
+    return [home];
   }
 }
 
 /** A bind mount gives a directory a second name, but no second inode. */
 function isSame(a: string, b: string): boolean {
   if (a === b) return true;
-  const [left, right] = [a, b].map((path) => statSync(path, { throwIfNoEntry: false }));
+  const [left, right] = [a, b].map(statsOf);
   return left !== undefined && left.dev === right?.dev && left.ino === right.ino;
+}
+
+/** Of somebody's home that cannot be reached from here nothing is known; then it is not what was reached. */
+function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path);
+  } catch {
+    return undefined;
+  }
 }
