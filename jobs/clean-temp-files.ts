@@ -5,6 +5,7 @@ import type { Effect } from "../src/report/report.ts";
 import type { Condemned, Contents, FileEntry } from "../src/system/files.ts";
 import { matcherOf } from "../src/system/patterns.ts";
 import type { PidFileFinding, ServiceState } from "../src/system/processes.ts";
+import { sharedLook } from "../src/system/shared-look.ts";
 import { defineJob, type JobContext } from "./job.ts";
 
 export const cleanTempFiles = defineJob({
@@ -20,11 +21,19 @@ export const cleanTempFiles = defineJob({
   },
 });
 
+/** A survey looks at the whole host, so files share one: it must not be made for each, however many are planted. */
+const FIRST_SURVEY_MS = 1_000;
+/** The one right before a removal is nearly as young as if it had been made for that removal alone. */
+const LAST_SURVEY_MS = 100;
+
 /** What is to go, in handfuls: what the rules mean, then what has been in quarantine for long enough. */
 async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]> {
-  const { config, files, report } = context;
+  const { config, files, processes, clock, report } = context;
   const isLock = matcherOf(config.locks.flatMap(({ patterns }) => patterns));
   const reasons = new Map(config.temp.map((rule) => [rule, describe(rule)]));
+  const survey = () => processes.survey();
+  const firstSurvey = sharedLook(survey, FIRST_SURVEY_MS, clock);
+  const lastSurvey = sharedLook(survey, LAST_SURVEY_MS, clock);
   for await (const found of files.findMany(config.temp)) {
     const condemned: Condemned[] = [];
     const staying: { target: string; effect: Effect }[] = [];
@@ -33,8 +42,9 @@ async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]
         entry !== undefined && rule.kind === "directories"
           ? await files.unitOf(entry, rule.holding)
           : undefined;
-      const look = () => (entry === undefined ? kept : reasonToKeep(entry, contents, rule, isLock, context));
-      const answer = look();
+      const look = (servicesNow: typeof survey) =>
+        entry === undefined ? kept : reasonToKeep(entry, contents, rule, isLock, servicesNow, context);
+      const answer = look(firstSurvey);
       const reason = answer instanceof Promise ? await answer : answer;
       if (reason !== undefined) staying.push({ target: path, effect: { outcome: "kept", reason } });
       else if (entry !== undefined)
@@ -42,7 +52,7 @@ async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]
           ...{ entry, rule, reason: reasons.get(rule) ?? describe(rule), unit: contents?.unit },
           quarantineMs: "quarantineMs" in rule ? rule.quarantineMs : undefined,
           // what is kept for a process's sake: it may have started meanwhile
-          lastLook: isForAProcess(rule) ? look : undefined,
+          lastLook: isForAProcess(rule) ? () => look(lastSurvey) : undefined,
         });
     }
     if (staying.length > 0) report.addMany(staying);
@@ -90,6 +100,7 @@ function reasonToKeep(
   contents: Contents | undefined,
   rule: TempRule,
   isLock: (path: string) => boolean,
+  servicesNow: () => Promise<readonly ServiceState[]>,
   context: JobContext,
 ): string | undefined | Promise<string | undefined> {
   if (isLock(entry.path)) return LOCK;
@@ -106,7 +117,7 @@ function reasonToKeep(
   const reason = reasonToKeepFile(entry, rule, nowMs, () => context.files.openedBy(entry));
   if (reason !== undefined || rule.kind !== "files" || rule.unlessRunning === undefined) return reason;
   const { unlessRunning } = rule;
-  return context.processes.survey().then((services) => reasonToKeepFor(unlessRunning, services));
+  return servicesNow().then((services) => reasonToKeepFor(unlessRunning, services));
 }
 
 /** The policy for a file, in the order an operator would check it. `undefined`: safe to remove. */

@@ -27,7 +27,10 @@ export class Finder {
     this.#options = options;
   }
 
-  /** Streams what the rules mean, in handfuls; gives the event loop a turn now and then. Throws when aborted. */
+  /**
+   * Streams what the rules mean, in handfuls; gives the event loop a turn now and then. Throws when aborted. Without a
+   * preserve list it is for looking only: then nothing of it is a candidate.
+   */
   async *find<Rule extends FindRule>(
     rules: readonly Rule[],
     preserve: readonly string[] | undefined,
@@ -39,7 +42,8 @@ export class Finder {
       signal.throwIfAborted();
       const isThere = ({ path }: Found<Rule>) => !presumed.paths.has(path);
       const found = presumed.paths.size === 0 ? handful : handful.filter(isThere);
-      for (const { entry, rule } of found) if (entry !== undefined) quota.looked(rule);
+      if (preserve !== undefined)
+        for (const { entry, rule } of found) if (entry !== undefined) quota.looked(rule);
       if (found.length > 0) yield found;
       if (turns.isDue) await turns.take();
     }

@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync, unlinkSync, utimesSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { reasonToKeepFile } from "../../jobs/clean-temp-files.ts";
+import { Manifest } from "../../src/system/manifest.ts";
+import { Processes } from "../../src/system/processes.ts";
 import { makeApp } from "../support/app.ts";
 import { DAY, HOUR, MINUTE, mountAt, put, SECOND, stoppedClock } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
@@ -211,6 +213,29 @@ describe("beat's schedule stays", () => {
     put(app.root, "pids/celery_beat.pid", "?", 0);
     expect((await app.run("clean-temp-files")).lines).toEqual([
       "logs/celerybeat-schedule: kept: cannot tell whether celery-beat is stopped: pids/celery_beat.pid: it does not hold a pid",
+    ]);
+  });
+
+  test("however many files are called like it, the host is looked over a few times", async () => {
+    const app = await makeApp(CONFIG);
+    for (let n = 0; n < 300; n++) put(app.root, `logs/celerybeat-schedule.${n}`);
+    const survey = vi.spyOn(Processes.prototype, "survey");
+    onTestFinished(() => survey.mockRestore());
+    const { report } = await app.run("clean-temp-files");
+    expect(report.totals.done).toBe(300);
+    expect(survey.mock.calls.length).toBeGreaterThanOrEqual(2); // a first look, and one right before the removals
+    expect(survey.mock.calls.length).toBeLessThan(60);
+  });
+
+  test("when beat starts between the first look and the removal", async () => {
+    const app = await makeApp(CONFIG);
+    put(app.root, "logs/celerybeat-schedule");
+    const record = vi.spyOn(Manifest.prototype, "record").mockImplementationOnce(async () => {
+      await spawnIdle({ cwd: app.root, words: ["celery", "beat"] });
+    });
+    onTestFinished(() => record.mockRestore());
+    expect((await app.run("clean-temp-files")).lines).toEqual([
+      expect.stringMatching(/^logs\/celerybeat-schedule: kept: celery-beat is running/),
     ]);
   });
 

@@ -51,10 +51,10 @@ export function handsOn(root: string, options: HandsOptions = {}) {
   const { clock, mode } = common;
   const own = { root: options.ownRoot ?? temporaryDirectory(), run: RUN, clock };
   const limits = { files: options.limit ?? 1_000_000, keys: 0, bytes: undefined };
+  const quota = new Quota({ noun: "files", limits, mode });
   const files = new Files({
-    ...common,
+    ...{ ...common, quota },
     preserve: options.preserve ?? [],
-    quota: new Quota({ noun: "files", limits, mode }),
     manifest: new Manifest({ ...own, job: "test", host: "h1" }),
     quarantine: new Quarantine(own),
   });
@@ -68,6 +68,7 @@ export function handsOn(root: string, options: HandsOptions = {}) {
   });
   return {
     files,
+    quota,
     processes,
     locks: new Locks(files, { root, mode: common.mode, trustNamespace: false, presumed }),
   };
