@@ -9,12 +9,7 @@ const CREDENTIALS = /\/\/(.*)@/s;
 /** `?password=…`, which ioredis takes from a URL too. */
 const SECRET_PARAMETER = /([?&][^=&\s]*(?:pass|secret|token|auth)[^=&\s]*=)[^&\s"'`]*/gi;
 
-/** The URL without its password: `redis://user:***@host:6379/0`. Also for text that is no valid URL. */
-export function redactUrl(url: string): string {
-  return redactText(url);
-}
-
-/** A text of the operator's, in which whatever looks like credentials of a URL is hidden. */
+/** A URL, or any text of the operator's, in which whatever looks like credentials is hidden: `redis://user:***@host:6379/0`. */
 export function redactText(text: string): string {
   return text
     .replace(CREDENTIALS, (_match, credentials: string) => `//${hide(credentials)}@`)

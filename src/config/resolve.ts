@@ -10,7 +10,7 @@ import type {
   Service,
   TempRule,
 } from "./config.ts";
-import { redactUrl } from "./redact.ts";
+import { redactText } from "./redact.ts";
 import { databaseOf } from "./redis-url.ts";
 import type { ConfigFile } from "./schema.ts";
 
@@ -172,7 +172,7 @@ function fingerprintOf(policy: unknown): string {
 
 function canonical(key: string, value: unknown): unknown {
   if (value instanceof RegExp) return value.source;
-  if (key === "url" && typeof value === "string") return redactUrl(value);
+  if (key === "url" && typeof value === "string") return redactText(value);
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
 }

@@ -1,6 +1,6 @@
 import type { Problem } from "../errors.ts";
 import { type ConfigPath, toProblem } from "./config-path.ts";
-import { redactUrl } from "./redact.ts";
+import { redactText } from "./redact.ts";
 import type { ConfigFile } from "./schema.ts";
 import type { Source } from "./source.ts";
 
@@ -18,7 +18,7 @@ export function configWarnings(written: ConfigFile, source: Source): Problem[] {
     ...redis.prune.map(({ url }, index) => ({ path: ["redis", "prune", index, "url"], url })),
   ];
   for (const { path, url } of urls) {
-    if (url === undefined || redactUrl(url) === url) continue;
+    if (url === undefined || redactText(url) === url) continue;
     const hint = "give the one of redis.url in SAFE_SHUTDOWN_REDIS_URL, and let only its owner read the file";
     warnings.push(
       toProblem({ path, message: "a password is written in the file", hint }, source.placeOf(path)),

@@ -4,7 +4,6 @@ import type { Effect, Mode } from "../report/report.ts";
 import { oneByOne } from "./batches.ts";
 import type { Clock } from "./clock.ts";
 import type { Condemned, UnitContents } from "./condemned.ts";
-import type { Contents } from "./contents.ts";
 import { Crew, type CrewOptions } from "./crew.ts";
 import { Directories, DirectoryChanged } from "./directory.ts";
 import { isSame } from "./evidence.ts";
@@ -127,11 +126,6 @@ export class Files {
   openedBy(entry: FileEntry): number | undefined {
     this.#openFiles ??= readOpenFiles(this.#options.root, this.#options.presumed.pids);
     return this.#openFiles.openersOf(entry)[0]?.pid;
-  }
-
-  /** What a directory holds; `holding` are the globs of the names it may hold. */
-  contentsOf(directory: FileEntry, holding: readonly string[]): Promise<Contents> {
-    return this.#units.contentsOf(directory, holding);
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { FileEntry } from "./files.ts";
 import { bootedAtMs, isUnseen, type Process, readProcess, readStatus, workingDirectoryOf } from "./proc.ts";
-import { whyNotOf } from "./users.ts";
+import type { Users } from "./users.ts";
 
 /**
  * What a pid file is worth. `running`: proved to name a running process of the service. `gone`: the process
@@ -24,6 +24,7 @@ export interface PidFileRules {
   readonly matches: readonly RegExp[];
   /** Whom the process must belong to, as the service says. */
   readonly user: string | number | undefined;
+  readonly users: Users;
   readonly isOfAnyService: boolean;
   /** Processes that have this number in a pid namespace of their own. */
   readonly insideContainers: (pid: number) => readonly Process[];
@@ -59,7 +60,7 @@ export function parsePidFile(content: Buffer): number | undefined {
 export function identify(
   file: FileEntry,
   content: Buffer | undefined,
-  { root, matches, user, isOfAnyService, insideContainers }: PidFileRules,
+  { root, matches, user, users, isOfAnyService, insideContainers }: PidFileRules,
 ): PidFileFinding {
   const unsure = (reason: string, mayRun = false) => ({ file, state: "unsure", reason, mayRun }) as const;
   if (content === undefined)
@@ -94,7 +95,7 @@ export function identify(
     const other = `pid ${pid} is alive and its command line does not match`;
     return inside === undefined ? unsure(other, true) : notHere(other);
   }
-  const foreign = whyNotOf(user, status.ownerIds);
+  const foreign = users.whyNotOf(user, status.ownerIds);
   if (foreign !== undefined) return unsure(`pid ${pid} is not the service's: ${foreign}`, true);
   if (!mayName(file.ownerId, status.ownerIds)) {
     return unsure(

@@ -14,8 +14,6 @@ export interface ProcessStat {
   /** A zombie has ended, unless other threads than its first one go on: those are alive, and may hold locks. */
   readonly isAlive: boolean;
   readonly hasLostLeader: boolean;
-  /** By SIGSTOP or the like. */
-  readonly isStopped: boolean;
   /** In uninterruptible sleep: not even SIGKILL ends it before what it waits for has come. */
   readonly isStuck: boolean;
 }
@@ -48,7 +46,6 @@ export function parseStat(text: string): ProcessStat | undefined {
     isKernelThread: (Number(fields[6]) & KERNEL_THREAD) !== 0,
     isAlive: hasLostLeader || !["Z", "X", "x"].includes(state),
     hasLostLeader,
-    isStopped: state === "T",
     isStuck: state === "D",
   };
 }

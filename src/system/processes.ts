@@ -9,7 +9,7 @@ import { blindSpot, listInContainers, listKin, listProcesses, seesAllProcesses }
 import { ProcessTree } from "./process-tree.ts";
 import { type Identity, type SignalEffect, Signals } from "./signals.ts";
 import { descendantsOf, isSafeShutdown, programsAmong, topmostInside } from "./strays.ts";
-import { whyNotOf } from "./users.ts";
+import { Users } from "./users.ts";
 import { waitUntilGone } from "./waiting.ts";
 
 export type { PidFileFinding } from "./pid-file.ts";
@@ -53,18 +53,22 @@ export class Processes {
   readonly #options: ProcessesOptions;
   /** This process, its ancestors and pid 1: never signalled. */
   readonly #own = ownLineage();
+  readonly #users = new Users();
   readonly #signals: Signals;
   #inContainers: ReadonlyMap<number, readonly Process[]> | undefined;
 
   constructor(options: ProcessesOptions) {
     this.#options = options;
-    this.#signals = new Signals({ mode: options.mode, own: this.#own, senders: options.senders });
+    this.#signals = new Signals({
+      ...{ mode: options.mode, own: this.#own, senders: options.senders, users: this.#users },
+    });
   }
 
   /** What is there of every service, in the order of the config. A pid file belongs to its first claimant. */
   async survey(): Promise<ServiceState[]> {
     const { root, services, presumed } = this.#options;
     this.#inContainers = undefined;
+    await this.#users.learn(services.map(({ user }) => user));
     const rules = services.map((service) => ({ service, patterns: service.pidFiles }));
     const findings = new Map<Service, PidFileFinding[]>(services.map((service) => [service, []]));
     for await (const { rule, path, entry, kept } of this.#options.files.find(rules, {
@@ -105,7 +109,7 @@ export class Processes {
     const finding = identify(file, files.read(file, PID_FILE_READ_BYTES), {
       root,
       matches: (service === undefined ? services : [service]).map(({ matches }) => matches),
-      user: service?.user,
+      ...{ user: service?.user, users: this.#users },
       isOfAnyService: service === undefined,
       insideContainers: (pid) => {
         this.#inContainers ??= listInContainers();
@@ -129,7 +133,7 @@ export class Processes {
   /** Why a process is not the service's, however it looks: it belongs to another user. */
   whyForeign({ pid }: Process, { user }: Service): string | undefined {
     const status = readStatus(pid);
-    return status && whyNotOf(user, status.ownerIds);
+    return status && this.#users.whyNotOf(user, status.ownerIds);
   }
 
   /** Processes and all their descendants as of now, each once, parents first. */
@@ -173,15 +177,15 @@ export class Processes {
   }
 
   /**
-   * Waits until all have ended, what a tree has started meanwhile included, at most `timeoutMs`; answers those still
+   * Waits until all of a tree have ended, what it has started meanwhile included, at most `timeoutMs`; answers those still
    * running. `onWait` is told, several times a second, who is waited for. Ends early when the run is aborted.
    */
   waitUntilGone(
-    whom: readonly Process[] | ProcessTree,
+    tree: ProcessTree,
     timeoutMs: number,
     onWait: (running: readonly Process[], waitedMs: number) => void,
   ): Promise<Process[]> {
-    return waitUntilGone(whom, timeoutMs, { ...this.#options, onWait });
+    return waitUntilGone(tree, timeoutMs, { ...this.#options, onWait });
   }
 }
 

@@ -3,7 +3,7 @@ import type { Mode } from "../report/report.ts";
 import { SENDER_NAMES, type Signal, sendThrough } from "./exact-signal.ts";
 import { HeldProcess, type NotHeld } from "./held-process.ts";
 import { type Process, readStatIn } from "./proc.ts";
-import { whyNotOf } from "./users.ts";
+import { Users } from "./users.ts";
 
 /** What came of a signal. */
 export type SignalEffect =
@@ -22,6 +22,8 @@ export interface SignalsOptions {
   readonly own: ReadonlySet<number>;
   /** The programs that can signal exactly, best first; without any the number must do. */
   readonly senders?: readonly string[] | undefined;
+  /** Those who are known by name. Default: nobody is. */
+  readonly users?: Users;
 }
 
 const DONE: SignalEffect = { outcome: "done" };
@@ -33,10 +35,12 @@ const DONE: SignalEffect = { outcome: "done" };
 export class Signals {
   readonly #options: SignalsOptions;
   readonly #senders: readonly string[];
+  readonly #users: Users;
 
   constructor(options: SignalsOptions) {
     this.#options = options;
     this.#senders = options.senders ?? SENDER_NAMES;
+    this.#users = options.users ?? new Users();
   }
 
   /**
@@ -95,7 +99,7 @@ export class Signals {
     if (held === "it has ended") return DONE;
     if (!(held instanceof HeldProcess))
       return { outcome: "changed", reason: `its pid belongs to ${ownerIn[held]} now` };
-    const foreign = whyNotOf(identity?.user, held.ownerIds());
+    const foreign = this.#users.whyNotOf(identity?.user, held.ownerIds());
     const now = held.look();
     if (now === undefined) return DONE;
     if (foreign !== undefined) return { outcome: "failed", reason: foreign };

@@ -1,7 +1,6 @@
 import type { Clock } from "./clock.ts";
-import { HeldProcess } from "./held-process.ts";
-import { isStillRunning, type Process } from "./proc.ts";
-import { ProcessTree } from "./process-tree.ts";
+import type { Process } from "./proc.ts";
+import type { ProcessTree } from "./process-tree.ts";
 
 export interface WaitingOptions {
   readonly clock: Clock;
@@ -21,11 +20,11 @@ const TIMES_SUSPENDED = 3;
 const IDLE_TIMES = 10;
 
 /**
- * Waits until all have ended, at most `timeoutMs`, or until the abort; answers those still running. Time in which this
+ * Waits until all of a tree have ended, at most `timeoutMs`, or until the abort; answers those still running. Time in which this
  * process was suspended does not count: nobody was there to see them end, and another worker may have taken over.
  */
 export async function waitUntilGone(
-  whom: readonly Process[] | ProcessTree,
+  tree: ProcessTree,
   timeoutMs: number,
   { clock, signal, onWait }: WaitingOptions,
 ): Promise<Process[]> {
@@ -35,10 +34,10 @@ export async function waitUntilGone(
   let stepMs = 0;
   let timesSuspended = 0;
   for (;;) {
-    if (whom instanceof ProcessTree && clock.elapsed() >= growAtMs) growAtMs = grow(whom, clock);
-    let running = stillRunning(whom);
+    if (clock.elapsed() >= growAtMs) growAtMs = grow(tree, clock);
+    let running = tree.running();
     // what the last of them started before it ended is found now or never
-    if (running.length === 0 && whom instanceof ProcessTree) running = whom.grow();
+    if (running.length === 0) running = tree.grow();
     const elapsedMs = clock.elapsed() - lookedAtMs;
     lookedAtMs += elapsedMs;
     const wasSuspended = elapsedMs > stepMs + SUSPENDED_MS && timesSuspended < TIMES_SUSPENDED;
@@ -57,9 +56,4 @@ function grow(tree: ProcessTree, clock: Clock): number {
   tree.grow();
   const endedAtMs = clock.elapsed();
   return endedAtMs + IDLE_TIMES * (endedAtMs - startedAtMs);
-}
-
-function stillRunning(whom: readonly Process[] | ProcessTree): Process[] {
-  if (whom instanceof ProcessTree) return whom.running();
-  return whom.filter((one) => (one instanceof HeldProcess ? one.isRunning() : isStillRunning(one)));
 }

@@ -1,10 +1,12 @@
+import { spawnSync } from "node:child_process";
 import { chownSync, existsSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { readProcess, readStatus } from "../../src/system/proc.ts";
 import { Signals } from "../../src/system/signals.ts";
+import { Users } from "../../src/system/users.ts";
 import { makeApp } from "../support/app.ts";
 import { openToAll, put } from "../support/hands.ts";
-import { isRoot } from "../support/plain-user.ts";
+import { asPlainUser, isRoot } from "../support/plain-user.ts";
 import { isAlive, spawnProcess, waitUntil } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
@@ -85,10 +87,52 @@ describe.runIf(isRoot)("a service that names its user", () => {
     if (process === undefined) throw new Error("expected it to run");
     child.kill("SIGHUP");
     await waitUntil(() => readStatus(pid)?.ownerIds[0] === NOBODY, "its new user");
-    const signals = new Signals({ mode: "apply", own: new Set() });
+    const users = new Users();
+    await users.learn(["root"]);
+    const signals = new Signals({ mode: "apply", own: new Set(), users });
     expect(
       signals.sendAll([process], "SIGKILL", () => ({ matches: /celery.*worker/, user: "root" })),
     ).toEqual([{ outcome: "failed", reason: `it runs as user ${NOBODY}, its service as root` }]);
     expect(isAlive(pid)).toBe(true);
   });
 });
+
+/** A mount namespace of its own, in which `id` says in `$1/asked` that it was asked, and then nothing. */
+const SILENT_ID = 'printf "#!/bin/sh\\necho x >> $0/asked; exec sleep 600\\n" > "$0/id"; chmod 755 "$0/id"';
+const IN_OWN_MOUNTS = ["unshare", "--mount", "--propagation", "private", "sh", "-ec"];
+const mayMount =
+  spawnSync("unshare", [...IN_OWN_MOUNTS.slice(1), "mount --bind /bin/sh /bin/sh"]).status === 0;
+
+test.runIf(isRoot && mayMount)(
+  "a directory server that does not answer is asked once for a user, and holds up nothing meanwhile",
+  async () => {
+    const root = temporaryDirectory();
+    const pid = await workerOf(root, "is nobody");
+    for (let n = 0; n < 8; n++) put(root, `pids/${n}.pid`, `${pid}\n`, 0);
+    const become = [...IN_OWN_MOUNTS, `${SILENT_ID}; mount --bind "$0/id" /usr/bin/id; exec "$@"`, root];
+
+    const answer = asPlainUser(
+      `const { files } = handsOn(facts.root);
+       const service = { name: "w", pidFiles: ["pids/*.pid"], matches: /celery.*worker/, user: "nobody", graceMs: 1, strays: "stop" };
+       const processes = new Processes({ trustNamespace: false, ...common, root: facts.root, services: [service], files });
+       let longestMs = 0, lastMs = performance.now();
+       const timer = setInterval(() => {
+         longestMs = Math.max(longestMs, performance.now() - lastMs);
+         lastMs = performance.now();
+       }, 10);
+       const [first] = await processes.survey();
+       const [second] = await processes.survey();
+       clearInterval(timer);
+       const { readFileSync } = await import("node:fs");
+       answer({ longestMs, asked: readFileSync(facts.root + "/asked", "utf8"),
+         states: [...first.pidFiles, ...second.pidFiles].map(({ reason }) => reason) });`,
+      { root },
+      become,
+    ) as { longestMs: number; asked: string; states: string[] };
+
+    expect(answer.asked).toBe("x\n");
+    expect(answer.longestMs).toBeLessThan(2_000);
+    const unknown = `pid ${pid} is not the service's: its service is to run as nobody, whom this host does not know`;
+    expect(answer.states).toEqual(Array(16).fill(unknown));
+  },
+);

@@ -297,7 +297,7 @@ describe("a directory that goes as a unit", () => {
     make(join(root, PATH));
     const { files } = handsOn(root);
     const obstacle = `it holds ${JSON.stringify(name)}`;
-    expect((await files.contentsOf(seen(files, PATH), CACHE)).obstacle).toBe(obstacle);
+    expect((await files.unitOf(seen(files, PATH), CACHE)).obstacle).toBe(obstacle);
     expect(await removedUnit(files, seen(files, PATH), CACHE)).toEqual({
       outcome: "changed",
       reason: obstacle,
@@ -334,7 +334,7 @@ describe("a directory that goes as a unit", () => {
     const entry = seen(files, PATH);
     renameSync(join(root, PATH), join(root, "old"));
     symlinkSync(outside, join(root, PATH));
-    expect((await files.contentsOf(entry, CACHE)).obstacle).toBe("it is a symbolic link");
+    expect((await files.unitOf(entry, CACHE)).obstacle).toBe("it is a symbolic link");
     expect((await removedUnit(files, entry, CACHE)).outcome).toBe("changed");
     expect(readdirSync(outside)).toEqual(["canary.pyc"]);
   });
@@ -345,7 +345,7 @@ describe("a directory that goes as a unit", () => {
     const entry = seen(files, PATH);
     rmSync(join(root, PATH), { recursive: true });
     expect(await removedUnit(files, entry, CACHE)).toMatchObject({ outcome: "done", bytes: 0 });
-    expect(await files.contentsOf(entry, CACHE)).toEqual({ files: [], obstacle: "it is gone" });
+    expect(await files.unitOf(entry, CACHE)).toMatchObject({ files: [], obstacle: "it is gone" });
   });
 
   test.skipIf(!plainUserAvailable() || !isRoot)("cannot be judged when it cannot be read", () => {
@@ -353,7 +353,8 @@ describe("a directory that goes as a unit", () => {
     openToAll(root);
     chmodSync(join(root, PATH), 0o700);
     const answer = asPlainUser(
-      `const { files } = handsOn(facts.root); answer(await files.contentsOf(files.look("${PATH}"), ["*.pyc"]));`,
+      `const { files } = handsOn(facts.root); const { files: inside, obstacle } = await files.unitOf(files.look("${PATH}"), ["*.pyc"]);
+       answer({ files: inside, obstacle });`,
       { root },
     );
     expect(answer).toEqual({ files: [], obstacle: "it cannot be read: EACCES" });

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { identify, parsePidFile } from "../../src/system/pid-file.ts";
 import { type Process, readProcess } from "../../src/system/proc.ts";
+import { Users } from "../../src/system/users.ts";
 import { all, handsOn, put, SECOND, seen, serviceOf } from "../support/hands.ts";
 import { ended, spawnIdle } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
@@ -124,7 +125,7 @@ describe("a pid file and the process that has its number", () => {
       root: "/",
       matches: [matches],
       isOfAnyService: false,
-      user: undefined,
+      ...{ user: undefined, users: new Users() },
       insideContainers: () => [],
     });
   };
@@ -165,7 +166,7 @@ describe("a pid file and the process that has its number", () => {
     const file = { ...fileWrittenAt(Date.now()), kind: "file" } as const;
     expect(
       identify(file, Buffer.from(`${pid}`), {
-        ...{ root: "/", matches: [], isOfAnyService: true, user: undefined },
+        ...{ root: "/", matches: [], isOfAnyService: true, user: undefined, users: new Users() },
         insideContainers: () => [],
       }),
     ).toMatchObject({

@@ -1,9 +1,10 @@
 import type { spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { type Process, readProcess } from "../../src/system/proc.ts";
-import { handsOn, put, serviceOf, stoppedClock } from "../support/hands.ts";
+import type { Processes, ProcessTree } from "../../src/system/processes.ts";
+import { all, handsOn, put, serviceOf, stoppedClock } from "../support/hands.ts";
 import { asPlainUser, isRoot, plainUserAvailable } from "../support/plain-user.ts";
 import {
   commandLineOf,
@@ -28,6 +29,13 @@ function evidence({ pid }: { pid: number }): Process {
   const process = readProcess(pid);
   if (process === undefined) throw new Error(`expected pid ${pid} to run`);
   return process;
+}
+
+/** These, held until the test has finished. */
+function held(processes: Processes, ...who: readonly { pid: number }[]): ProcessTree {
+  const tree = processes.hold(...who.map(evidence));
+  onTestFinished(() => tree.release());
+  return tree;
 }
 
 function childrenOf(pid: number): number[] {
@@ -215,7 +223,7 @@ describe("a signal", () => {
         `const { processes } = handsOn("/usr");
          const evidence = readProcess(facts.pid);
          answer([processes.signal(evidence, "SIGTERM", { matches: /worker/ }),
-           (await processes.waitUntilGone([evidence], 0, () => {})).map(({ pid }) => pid)]);`,
+           (await processes.waitUntilGone(processes.hold(evidence), 0, () => {})).map(({ pid }) => pid)]);`,
         { pid },
       );
       expect(answer).toEqual([
@@ -227,13 +235,23 @@ describe("a signal", () => {
   );
 });
 
+test("what is only looked at is no candidate of a rule, however often it is looked at", async () => {
+  const root = temporaryDirectory();
+  put(root, "pids/worker.pid", "1\n");
+  const { files, quota, processes } = handsOn(root, { services: [serviceOf("worker")] });
+  for (let n = 0; n < 3; n++) await processes.survey();
+  expect(quota.candidates.size).toBe(0);
+  await all(files.find([{ patterns: ["pids/*"] }]));
+  expect([...quota.candidates.values()]).toEqual([1]);
+});
+
 describe("waiting until processes are gone", () => {
   test("ends as soon as the last has ended, and tells meanwhile who is waited for", async () => {
     const { processes } = handsOn(temporaryDirectory());
     const first = await spawnIdle();
     const second = await spawnIdle();
     const told: number[][] = [];
-    const waiting = processes.waitUntilGone([evidence(first), evidence(second)], 20_000, (running) => {
+    const waiting = processes.waitUntilGone(held(processes, first, second), 20_000, (running) => {
       told.push(running.map(({ pid }) => pid));
       if (running.length === 2) first.child.kill("SIGKILL");
       else second.child.kill("SIGKILL");
@@ -246,9 +264,11 @@ describe("waiting until processes are gone", () => {
   test("ends when the time is up, with those still running", async () => {
     const clock = stoppedClock();
     const { processes } = handsOn(temporaryDirectory(), { clock });
-    const one = evidence(await spawnIdle());
+    const one = await spawnIdle();
     const startedAtMs = clock.nowMs;
-    expect(await processes.waitUntilGone([one], 15_000, () => {})).toEqual([one]);
+    expect(await processes.waitUntilGone(held(processes, one), 15_000, () => {})).toMatchObject([
+      { pid: one.pid },
+    ]);
     expect(clock.nowMs - startedAtMs).toBe(15_000);
   });
 
@@ -260,25 +280,27 @@ describe("waiting until processes are gone", () => {
     const { processes } = handsOn(temporaryDirectory(), {
       clock: { ...clock, elapsed: () => clock.nowMs, sleep },
     });
-    const one = evidence(await spawnIdle());
-    expect(await processes.waitUntilGone([one], 15_000, () => {})).toEqual([one]);
+    const one = await spawnIdle();
+    expect(await processes.waitUntilGone(held(processes, one), 15_000, () => {})).toMatchObject([
+      { pid: one.pid },
+    ]);
   });
 
   test("ends early when the run is aborted", async () => {
     const stop = new AbortController();
     const { processes } = handsOn(temporaryDirectory(), { signal: stop.signal });
-    const one = evidence(await spawnIdle());
+    const one = await spawnIdle();
     const startedAtMs = Date.now();
-    const left = await processes.waitUntilGone([one], 20_000, () => stop.abort());
-    expect(left).toEqual([one]);
+    const left = await processes.waitUntilGone(held(processes, one), 20_000, () => stop.abort());
+    expect(left).toMatchObject([{ pid: one.pid }]);
     expect(Date.now() - startedAtMs).toBeLessThan(5_000);
   });
 
   test("takes a pid that somebody else got for gone", async () => {
     const { processes } = handsOn(temporaryDirectory());
-    const one = evidence(await spawnIdle());
-    const recycled = { ...one, startTicks: one.startTicks - 1 };
-    expect(await processes.waitUntilGone([recycled], 20_000, () => {})).toEqual([]);
+    const one = await spawnIdle();
+    const recycled = { ...evidence(one), startTicks: evidence(one).startTicks - 1 };
+    expect(await processes.waitUntilGone(processes.hold(recycled), 20_000, () => {})).toEqual([]);
   });
 
   test("does not wait for what is a zombie", async () => {
@@ -289,9 +311,10 @@ describe("waiting until processes are gone", () => {
       readyLine: /^\d+$/,
     });
     const [pid = 0] = childrenOf(parent.pid);
-    const child = evidence({ pid });
+    const child = processes.hold(evidence({ pid }));
+    onTestFinished(() => child.release());
     process.kill(pid, "SIGKILL");
-    expect(await processes.waitUntilGone([child], 20_000, () => {})).toEqual([]);
+    expect(await processes.waitUntilGone(child, 20_000, () => {})).toEqual([]);
     expect(isAlive(parent.pid)).toBe(true);
   });
 });
