@@ -16,6 +16,10 @@ const line = z.object({
   /** Relative to the root. */
   path: text.refine(isBelowRoot),
   sizeBytes: z.number(),
+  /** What its removal gives back, as limits count it; absent: its size. */
+  freesBytes: z.number().optional(),
+  /** How many files a directory holds that is moved to quarantine as a unit, which has no lines for them. */
+  files: z.number().optional(),
   modifiedAtMs: z.number(),
   /** To the last digit: above 2^53 in quotes, or readers of JSON would round it. */
   inode: z.union([z.number(), z.string().regex(/^\d+$/)]),
@@ -37,19 +41,22 @@ export type ManifestLine = z.output<typeof line>;
 /** What a job says of a removal besides what was observed. */
 export type ManifestFacts = Pick<ManifestLine, "at" | "job" | "host" | "reason" | "quarantine">;
 
+/** What a directory takes along that has one line for all. */
+type Whole = Required<Pick<ManifestLine, "freesBytes" | "files">>;
+
+/** Writes the line of a removal. */
+export type LineWriter = (entry: FileEntry, whole?: Whole) => string;
+
 /** Writes the lines of removals that have these facts in common: what they share is rendered once. */
-export function lineWriter({
-  at,
-  job,
-  host,
-  reason,
-  quarantine,
-}: ManifestFacts): (entry: FileEntry) => string {
+export function lineWriter({ at, job, host, reason, quarantine }: ManifestFacts): LineWriter {
   const before = JSON.stringify({ at, job, host }).slice(0, -1);
   const after = JSON.stringify({ reason, quarantine }).slice(1);
-  return ({ kind, path, sizeBytes, modifiedAtMs, inode }) => {
+  return ({ kind, path, sizeBytes, freesBytes, modifiedAtMs, inode }, whole) => {
     const exact = typeof inode === "bigint" ? `"${inode}"` : inode;
-    return `${before},"kind":"${kind}","path":${JSON.stringify(path)},"sizeBytes":${sizeBytes},"modifiedAtMs":${modifiedAtMs},"inode":${exact},${after}\n`;
+    const frees = whole?.freesBytes ?? freesBytes;
+    const given = frees === sizeBytes ? "" : `"freesBytes":${frees},`;
+    const held = whole === undefined ? "" : `"files":${whole.files},`;
+    return `${before},"kind":"${kind}","path":${JSON.stringify(path)},"sizeBytes":${sizeBytes},${given}${held}"modifiedAtMs":${modifiedAtMs},"inode":${exact},${after}\n`;
   };
 }
 

@@ -12,11 +12,11 @@ import { promisify } from "node:util";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { type HeldDirectory, release, within } from "./directory.ts";
-import type { FileEntry } from "./file-entry.ts";
-import { lineWriter } from "./manifest-line.ts";
+import { type LineWriter, lineWriter } from "./manifest-line.ts";
 import { readManifest } from "./manifest-reader.ts";
 import { rotateManifests } from "./manifest-rotation.ts";
 import { holdOwn, obstacleIn, refusal } from "./own-directory.ts";
+import { Turns } from "./turns.ts";
 
 export interface ManifestOptions {
   /** Where `.safe-shutdown` is, or is to be. A real path. */
@@ -46,19 +46,26 @@ export class Manifest {
   }
 
   /** Renders the lines, to be recorded soon, of entries that go for this reason, or to this place in quarantine. */
-  writer(reason: string, quarantine?: string): (entry: FileEntry) => string {
+  writer(reason: string, quarantine?: string): LineWriter {
     const { job, host, clock } = this.#options;
     return lineWriter({ at: new Date(clock.now()).toISOString(), job, host, reason, quarantine });
   }
 
-  /** How much an earlier attempt of the same job wrote down: it counts, or a job that is killed has no limit. */
-  earlier(): { readonly files: number; readonly bytes: number } {
-    const { root, run, job, host } = this.#options;
+  /**
+   * How much an earlier attempt of the same job wrote down: it counts, or a job that is killed has no limit. Never less
+   * than was removed, but maybe more: what turned out to be kept, or changed, is in it too.
+   */
+  async earlier(): Promise<{ readonly files: number; readonly bytes: number }> {
+    const { root, run, job, host, clock } = this.#options;
     const sum = { files: 0, bytes: 0 };
+    const turns = new Turns(clock);
     for (const line of readManifest(root, run) ?? []) {
-      if (line.job !== job || line.host !== host || line.kind === "directory") continue;
-      sum.files += 1;
-      sum.bytes += line.sizeBytes;
+      if (turns.isDue) await turns.take();
+      if (line.job !== job || line.host !== host) continue;
+      const isCountedByItsFiles = line.kind === "directory" && line.files === undefined;
+      if (isCountedByItsFiles) continue;
+      sum.files += line.files ?? 1;
+      sum.bytes += line.freesBytes ?? line.sizeBytes;
     }
     return sum;
   }

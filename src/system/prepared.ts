@@ -1,8 +1,8 @@
 import { messageOf } from "../errors.ts";
 import type { Effect } from "../report/report.ts";
-import type { Condemned } from "./condemned.ts";
-import type { FileEntry } from "./file-entry.ts";
+import { amountOf, bytesOf, type Condemned } from "./condemned.ts";
 import type { Manifest } from "./manifest.ts";
+import type { LineWriter } from "./manifest-line.ts";
 import type { Quarantine } from "./quarantine.ts";
 
 /** One of which it is known what to do, once it is written down. */
@@ -21,7 +21,7 @@ export function prepare<One extends Condemned>(
   quarantine: Quarantine,
 ): { readonly prepared: readonly Prepared<One>[]; readonly lines: readonly string[] } {
   const lines: string[] = [];
-  const writers = new Map<string, (entry: FileEntry) => string>();
+  const writers = new Map<string, LineWriter>();
   const prepared = batch.map((condemned): Prepared<One> => {
     const { entry, unit, reason, quarantineMs } = condemned;
     if (quarantineMs === undefined) {
@@ -33,7 +33,8 @@ export function prepare<One extends Condemned>(
     }
     try {
       const moveTo = quarantine.nameFor(entry, quarantineMs);
-      lines.push(manifest.writer(reason, moveTo)(entry));
+      const whole = unit && { freesBytes: bytesOf(condemned), files: amountOf(condemned) };
+      lines.push(manifest.writer(reason, moveTo)(entry, whole));
       return { condemned, moveTo };
     } catch (error) {
       return { condemned, kept: messageOf(error) };

@@ -44,7 +44,7 @@ function filesIn({ unit }: Condemned): number {
 export class Removal {
   readonly #options: RemovalOptions;
   readonly #remover: Remover;
-  #hasCountedEarlier = false;
+  #earlier: Promise<void> | undefined;
   /** There was no room for one: what comes after it must not take its place. */
   #isFull = false;
 
@@ -69,7 +69,8 @@ export class Removal {
           yield* this.#finish({ prepared: batch.map((condemned) => ({ condemned })) }, turns);
           continue;
         }
-        this.#countEarlier();
+        this.#earlier ??= this.#countEarlier(); // once, also where several are removed at the same time
+        await this.#earlier;
         const { prepared, lines } = prepare(batch, manifest, quarantine);
         await manifest.record(lines);
         const last = begun;
@@ -143,11 +144,9 @@ export class Removal {
     ).then((swept) => new Map(swept.flat()));
   }
 
-  #countEarlier(): void {
-    if (this.#hasCountedEarlier) return;
-    const { files, bytes } = this.#options.manifest.earlier();
+  async #countEarlier(): Promise<void> {
+    const { files, bytes } = await this.#options.manifest.earlier();
     this.#options.quota.count(files, bytes, undefined);
-    this.#hasCountedEarlier = true;
   }
 
   async #act({ condemned, moveTo }: Prepared<Condemned>, turns: Turns): Promise<Effect> {

@@ -22,6 +22,7 @@ export interface HandsOptions {
   readonly mode?: Mode;
   readonly preserve?: readonly string[];
   readonly limit?: number;
+  readonly limitBytes?: number;
   /** Where `.safe-shutdown` is. Default: a directory of its own, so that the root holds what the test put there. */
   readonly ownRoot?: string;
   readonly services?: readonly Service[];
@@ -50,7 +51,7 @@ export function handsOn(root: string, options: HandsOptions = {}) {
   };
   const { clock, mode } = common;
   const own = { root: options.ownRoot ?? temporaryDirectory(), run: RUN, clock };
-  const limits = { files: options.limit ?? 1_000_000, keys: 0, bytes: undefined };
+  const limits = { files: options.limit ?? 1_000_000, keys: 0, bytes: options.limitBytes };
   const quota = new Quota({ noun: "files", limits, mode });
   const files = new Files({
     ...{ ...common, quota },

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { type Clock, systemClock } from "../../src/system/clock.ts";
 import { type ManifestLine, parseLines } from "../../src/system/manifest-line.ts";
 import { MANIFEST_MAX_AGE_MS, MANIFESTS_KEPT } from "../../src/system/manifest-rotation.ts";
 import { all, DAY, HOUR, handsOn, mountAt, put, RUN, removed, removedUnit, seen } from "../support/hands.ts";
@@ -106,6 +107,84 @@ test("what an earlier attempt of the same job removed counts for its limit; anot
   await expect(removed(second, seen(second, "d"))).rejects.toThrow(
     "limits.files (3) is reached: 3 files were",
   );
+});
+
+describe("an earlier attempt counts what limits count", () => {
+  const KIB = 1_024;
+  /** The hands of another attempt. */
+  const attempt = (
+    root: string,
+    limits: { limit?: number; limitBytes?: number },
+    clock: Clock = systemClock,
+  ) => handsOn(root, { ownRoot: root, clock, ...limits }).files;
+  /** A manifest as versions before this one wrote it, or a far longer one. */
+  function writeManifest(root: string, amount: number, sizeBytes: number): void {
+    const line = (n: number) =>
+      JSON.stringify({
+        ...{ at: "2027-01-31T00:05:00.000Z", job: "test", host: "h1", kind: "file", path: `old/${n}` },
+        ...{ sizeBytes, modifiedAtMs: 1.8e12, inode: n, reason: "a test" },
+      });
+    mkdirSync(join(root, OWN), { mode: 0o700 });
+    const text = Array.from({ length: amount }, (_, n) => `${line(n)}\n`).join("");
+    writeFileSync(join(root, MANIFEST), text, { mode: 0o600 });
+  }
+
+  test("what a sparse file and a hard link give back, not their size", async () => {
+    const root = temporaryDirectory();
+    truncateSync(put(root, "sparse", ""), 1_024 * KIB);
+    linkSync(put(root, "linked", "x".repeat(64 * KIB)), join(root, "its-other-name"));
+    put(root, "plain", "x".repeat(4 * KIB));
+    put(root, "next", "x".repeat(8 * KIB));
+    const limits = { limitBytes: 12 * KIB };
+    const first = attempt(root, limits);
+    for (const name of ["sparse", "linked", "plain"]) await removed(first, seen(first, name));
+    const given = linesIn(root).map(({ sizeBytes, freesBytes = sizeBytes }) => freesBytes);
+    expect(given).toEqual([0, 0, 4 * KIB]);
+    const second = attempt(root, limits);
+    expect((await removed(second, seen(second, "next"))).outcome).toBe("done");
+    put(root, "one-more", "x");
+    await expect(removed(second, seen(second, "one-more"))).rejects.toThrow("limits.bytes");
+  });
+
+  test("all files of a directory that went to quarantine in one piece", async () => {
+    const root = temporaryDirectory();
+    for (const name of ["tmp/a", "tmp/b", "tmp/c", "d", "e"]) put(root, name, "x".repeat(4 * KIB));
+    const first = attempt(root, { limit: 4 });
+    const entry = seen(first, "tmp");
+    const { unit } = await first.unitOf(entry, ["*"]);
+    await first.removeOne({ entry, unit, reason: "a test", quarantineMs: DAY });
+    expect(linesIn(root)).toEqual([
+      expect.objectContaining({ kind: "directory", files: 3, freesBytes: 12 * KIB }),
+    ]);
+    const second = attempt(root, { limit: 4 });
+    expect((await removed(second, seen(second, "d"))).outcome).toBe("done");
+    await expect(removed(second, seen(second, "e"))).rejects.toThrow("limits.files (4) is reached: 4 files");
+  });
+
+  test("the size where an older version wrote no more than that", async () => {
+    const root = temporaryDirectory();
+    for (const name of ["a", "b"]) put(root, name, "x");
+    writeManifest(root, 3, 10);
+    const files = attempt(root, { limitBytes: 31 });
+    expect((await removed(files, seen(files, "a"))).outcome).toBe("done");
+    await expect(removed(files, seen(files, "b"))).rejects.toThrow("limits.bytes (31B) is reached: 4 files");
+  });
+
+  test("in turns, however long its manifest is; once, where several are removed at the same time", async () => {
+    const root = temporaryDirectory();
+    const names = ["a", "b", "c"];
+    for (const name of names) put(root, name, "x");
+    writeManifest(root, 60_000, 10);
+    let turns = 0;
+    const breathe = () => {
+      turns += 1;
+      return systemClock.breathe();
+    };
+    const files = attempt(root, { limit: 60_003 }, { ...systemClock, breathe });
+    const effects = await Promise.all(names.map((name) => removed(files, seen(files, name))));
+    expect(effects.map(({ outcome }) => outcome)).toEqual(["done", "done", "done"]);
+    expect(turns).toBeGreaterThan(3 + names.length); // each removal may take one for itself
+  });
 });
 
 describe("what may be somebody else's is refused, and nothing is removed", () => {
