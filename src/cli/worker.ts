@@ -24,8 +24,9 @@ export async function work({ options, terminal }: Invocation): Promise<number> {
   const { application } = await openApplication({ ...applicationOptions(options), log });
   try {
     const worker = await application.startWorker(); // throws when Redis cannot be reached
-    const { config } = application;
-    const stopSchedule = await startSchedule({ config, queues: worker.queues, clock: systemClock, log });
+    const { config, catalog } = application;
+    const about = { config, catalog, queues: worker.queues, clock: systemClock, log };
+    const stopSchedule = await startSchedule(about);
     const { app, host, root, schedule } = config;
     log.info(
       { app, host, root, schedule: schedule.length, pid: process.pid },

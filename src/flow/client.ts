@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
@@ -6,14 +5,15 @@ import { parseProgress } from "../report/report-schema.ts";
 import { type Clock, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { connectRedis } from "../system/redis-connection.ts";
-import { isCancelled, requestCancel } from "./cancel.ts";
+import { requestCancel } from "./cancel.ts";
 import type { Catalog } from "./catalog.ts";
 import { type GoingRun, goingRuns } from "./going-on.ts";
 import { listRuns, loadReport, type RunSummary, saveReport } from "./history.ts";
 import { fleet, type KnownHost, liveWorkers, type WorkerInfo } from "./hosts.ts";
-import { type Intent, kindOf, newRunId, type Request, requestSchema, stagesOf } from "./intent.ts";
-import { type Place, tooLate } from "./lifetime.ts";
-import { PARENT_OPTIONS, Queues, queueOf } from "./queues.ts";
+import { type Intent, type Request, requestSchema, stagesOf } from "./intent.ts";
+import type { Place } from "./lifetime.ts";
+import { Queues, queueOf } from "./queues.ts";
+import { submitRun } from "./submission.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
 
 /** How a run stands, as Redis knows it. */
@@ -25,9 +25,6 @@ export type RunState =
   | { readonly state: "unknown" };
 
 const VIEW_PAGE = 500;
-
-/** The states of a parent that somebody works on, or soon will; a finished one is told by its report. */
-const GOING_ON: readonly string[] = ["waiting", "active", "waiting-children", "prioritized", "completed"];
 
 /** Asks for runs, and reads of them, over one connection that does not reconnect. */
 export class QueueClient {
@@ -57,31 +54,13 @@ export class QueueClient {
     });
   }
 
-  /**
-   * Starts a run, or attaches to one of the same kind that is going on. Neither one that was cancelled counts, nor
-   * one left behind long ago, its worker killed and nobody there to take over: what it asks for is too old to be done.
-   */
-  async submit(intent: Intent): Promise<{ run: string; attached: boolean }> {
+  /** Starts a run, or attaches to one of the same kind that is going on. Throws `refused` while the queue is paused. */
+  async submit(proposed: string, intent: Intent): Promise<{ run: string; attached: boolean }> {
     if (await this.#queues.runs.isPaused()) {
       const what = `the queue of runs in Redis is paused: nobody would take this one up`;
       throw new SafeShutdownError("refused", `${what}. Resume it, or run here with --inline.`);
     }
-    const proposed = newRunId(this.#clock.now(), randomBytes(3).toString("hex"));
-    const kind = kindOf(intent);
-    const add = () =>
-      this.#queues.runs.add(intent.flow, intent, {
-        ...PARENT_OPTIONS,
-        jobId: proposed,
-        deduplication: { id: kind },
-      });
-    let run = (await add()).id ?? proposed;
-    if (run !== proposed && !(await this.#isWorthFollowing(run, kind))) {
-      await requestCancel(this.#queues, run, this.#clock);
-      const old = await this.#queues.runs.getJob(run);
-      // of a job only its own: another command may have begun a new run meanwhile
-      await (old?.removeDeduplicationKey() ?? this.#queues.runs.removeDeduplicationKey(kind));
-      run = (await add()).id ?? proposed;
-    }
+    const run = await submitRun(this.#queues, proposed, intent, this.#place);
     return { run, attached: run !== proposed };
   }
 
@@ -155,18 +134,6 @@ export class QueueClient {
   async close(): Promise<void> {
     await settlesWithin(this.#queues.close(), 500, this.#clock);
     this.#redis.disconnect();
-  }
-
-  /** What is planted under the name of a run, asks for something else, or waits for another day, is no such run. */
-  async #isWorthFollowing(run: string, kind: string): Promise<boolean> {
-    if (await isCancelled(this.#queues, run)) return false;
-    const parent = await this.#queues.runs.getJob(run);
-    const request = requestSchema.safeParse(parent?.data).data;
-    if (parent === undefined || request === undefined || kindOf(request) !== kind) return false;
-    const { timestamp: askedAtMs, attemptsStarted } = parent;
-    const age = { flow: request.flow, askedAtMs, hasBegun: attemptsStarted > 0 };
-    if (tooLate(age, this.#place) !== undefined) return false;
-    return GOING_ON.includes(await parent.getState());
   }
 
   /** A few hundred jobs of the run in each round trip: a fleet must neither block Redis nor fill this process. */

@@ -101,8 +101,12 @@ function tasksOf(run: string, intent: Intent, stage: number, job: string, { jobs
   }));
 }
 
-/** Runs of one kind are not started twice: a second request attaches to the first. */
-export function kindOf({ flow, mode, jobs: names, hosts, force, keepRedis }: Request): string {
+/**
+ * Runs of one kind are not started twice: a second request attaches to the first. Those of an entry of the schedule are
+ * of one kind, whichever hosts there were at the time.
+ */
+export function kindOf({ flow, mode, jobs: names, schedule, hosts, force, keepRedis }: Request): string {
+  if (schedule !== undefined) return `schedule ${schedule}`;
   const switches = [force && "force", keepRedis && "keep-redis"].filter(Boolean);
   return [flow, mode, ...(names ?? []).toSorted(), ...switches, "on", placeOf(hosts)].join(" ");
 }

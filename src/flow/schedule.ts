@@ -2,12 +2,12 @@ import type { Log } from "../../jobs/job.ts";
 import type { Config, ScheduleEntry } from "../config/config.ts";
 import { redactText } from "../config/redact.ts";
 import { messageOf } from "../errors.ts";
-import type { Clock } from "../system/clock.ts";
 import { LOOK_BACK_MS, lastSlotOf, nextSlotsOf, tickerOf } from "./cron.ts";
 import { loadReport } from "./history.ts";
 import { knownHosts, liveWorkers } from "./hosts.ts";
 import { type Intent, intentSchema } from "./intent.ts";
-import { PARENT_OPTIONS, type Queues } from "./queues.ts";
+import type { Place } from "./lifetime.ts";
+import type { Queues } from "./queues.ts";
 import {
   beginAt,
   forgetAllBut,
@@ -21,6 +21,7 @@ import {
   type SkippedSlot,
   skipsOf,
 } from "./slots.ts";
+import { submitRun } from "./submission.ts";
 
 /*
  * Every worker ticks. The id of a scheduled run holds the time of its slot, so however many workers tick, a slot
@@ -32,10 +33,9 @@ const PATIENCE_MS = 10 * 60_000;
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 30_000;
 
-export interface ScheduleOptions {
+export interface ScheduleOptions extends Place {
   readonly config: Config;
   readonly queues: Queues;
-  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -148,31 +148,21 @@ async function isOvertaken(
 }
 
 /** Queues the run of a slot, unless somebody has, or the entry's last run still goes on. */
-async function fire(
-  entry: ScheduleEntry,
-  slot: Date,
-  { config, queues, clock, log }: ScheduleOptions,
-): Promise<void> {
+async function fire(entry: ScheduleEntry, slot: Date, options: ScheduleOptions): Promise<void> {
+  const { config, queues, clock, log } = options;
   const { name } = entry;
   const at = slot.toISOString();
   if ((await skipsOf(queues, name)).includes(at)) return; // a slower worker must not run what was skipped
   const run = runIdOf(entry, slot.getTime());
-  const job = await queues.runs.add(
-    entry.flow,
-    intentOf(entry, config, await knownHosts(queues, clock.now())),
-    {
-      ...PARENT_OPTIONS,
-      jobId: run,
-      deduplication: { id: `schedule ${name}` },
-    },
-  );
+  const intent = intentOf(entry, config, await knownHosts(queues, clock.now()));
+  const going = await submitRun(queues, run, intent, options);
   if (!(await markHandled(queues, name, slot.getTime()))) return;
-  if (job.id === run) {
+  if (going === run) {
     log.info({ schedule: name, run }, "slot queued");
     return noteRun(queues, name, { run, at });
   }
-  await noteSkip(queues, name, at, `${job.id} was still going on`);
-  log.info({ schedule: name, run: job.id ?? "", at }, "slot skipped: the last run still goes on");
+  await noteSkip(queues, name, at, `${going} was still going on`);
+  log.info({ schedule: name, run: going, at }, "slot skipped: the last run still goes on");
 }
 
 function intentOf({ name, flow, jobs }: ScheduleEntry, config: Config, known: readonly string[]): Intent {

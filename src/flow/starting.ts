@@ -74,7 +74,8 @@ export class Starter {
     try {
       await worker.ensure(client, { lasting: detach });
       const startedAtMs = clock.now();
-      const { run, attached } = await client.submit(intent);
+      const proposed = this.#newId();
+      const { run, attached } = await client.submit(proposed, intent);
       return new QueueRun(run, attached, {
         ...{ connection, clock },
         ensureWorker: async () => worker.ensure(await connection.client(), { lasting: false }),
@@ -94,8 +95,11 @@ export class Starter {
     if (hosts !== undefined && intent.hosts.some((name) => name !== host)) {
       throw new SafeShutdownError("redis-unreachable", `other hosts than ${host} need the queue's Redis`);
     }
-    const run = newRunId(this.#options.clock.now(), randomBytes(3).toString("hex"));
-    return this.#inlineRun(run, intent, { because });
+    return this.#inlineRun(this.#newId(), intent, { because });
+  }
+
+  #newId(): string {
+    return newRunId(this.#options.clock.now(), randomBytes(3).toString("hex"));
   }
 
   /** Only where this process is the worker of the run's only host: what it did already is not done again. */

@@ -31,12 +31,18 @@ async function tick(
 }
 
 async function tickOn(
-  { config }: Application,
+  { config, catalog }: Application,
   queues: Queues,
   said: string[] = [],
 ): Promise<{ said: string[]; stop: () => Promise<void> }> {
   const hear = (_facts: object, message: string) => void said.push(message);
-  const stop = await startSchedule({ config, queues, clock: systemClock, log: { info: hear, warn: hear } });
+  const stop = await startSchedule({
+    config,
+    catalog,
+    queues,
+    clock: systemClock,
+    log: { info: hear, warn: hear },
+  });
   onTestFinished(stop);
   return { said, stop };
 }
@@ -57,6 +63,24 @@ async function additions(app: LittleApp): Promise<Map<string, number>> {
     counts.set(jobId, (counts.get(jobId) ?? 0) + 1);
   }
   return counts;
+}
+
+/** A host that is alive and does nothing: it holds a run up. */
+async function addGhost(app: LittleApp): Promise<void> {
+  const ghost = {
+    host: "ghost",
+    pid: 1,
+    id: "x",
+    version: "0.0.0",
+    fingerprint: "0123456789ab",
+    root: "/x",
+    since: new Date().toISOString(),
+    machine: "another",
+    isCommand: false,
+  };
+  await app.redis.zadd(app.key("workers"), Date.now(), "ghost:1:x");
+  await app.redis.zadd(app.key("hosts"), Date.now(), "ghost");
+  await app.redis.set(app.key("worker", "ghost:1:x"), JSON.stringify(ghost), "PX", 15_000);
 }
 
 describe("a slot", () => {
@@ -140,21 +164,7 @@ describe("a slot", () => {
 
   test("is not fired beside a run of the entry that still goes on", async () => {
     const app = scheduled(entry({ cron: every.second }));
-    // a host that is alive and does nothing holds the run up
-    const ghost = {
-      host: "ghost",
-      pid: 1,
-      id: "x",
-      version: "0.0.0",
-      fingerprint: "0123456789ab",
-      root: "/x",
-      since: new Date().toISOString(),
-      machine: "another",
-      isCommand: false,
-    };
-    await app.redis.zadd(app.key("workers"), Date.now(), "ghost:1:x");
-    await app.redis.zadd(app.key("hosts"), Date.now(), "ghost");
-    await app.redis.set(app.key("worker", "ghost:1:x"), JSON.stringify(ghost), "PX", 15_000);
+    await addGhost(app);
     const { said, application } = await tick(app);
 
     const skipped = "slot skipped: the last run still goes on";
@@ -177,6 +187,30 @@ describe("a slot", () => {
     const stuck = await app.queue("host-ghost").getJob(`${run}.0.clean-temp-files.ghost`);
     await stuck?.removeChildDependency();
     await waitUntil(async () => (await runIds({ application })).length >= 2, "the next slots to be fired");
+  });
+
+  test("is fired in the place of a run that has been dead for longer than it could last", async () => {
+    const app = scheduled(entry({ cron: every.second }));
+    await addGhost(app);
+    const ticking = await tick(app);
+    const skipped = "slot skipped: the last run still goes on";
+    await waitUntil(() => ticking.said.includes(skipped), "a slot to be skipped");
+    const [dead = ""] = (await additions(app)).keys();
+    // what it waits for was evicted: nothing ends it any more
+    await app.redis.del(app.key("host-ghost", `${dead}.0.clean-temp-files.ghost`), app.key("hosts"));
+    await app.redis.del(app.key("worker", "ghost:1:x"));
+    await app.redis.hset(app.key("runs", dead), "timestamp", Date.now() - HOUR);
+    await waitUntil(async () => (await runIds(ticking)).length >= 2, "the next slots to be fired");
+    expect(await runIds(ticking)).not.toContain(dead);
+  });
+
+  test("is fired though another job stands in its place, which goes on", async () => {
+    const app = scheduled(entry({ cron: every.second }));
+    const other = await app.queue("runs").add("x", {}, { jobId: "planted", delay: DAY });
+    await app.redis.set(app.key("runs", "de:schedule tidy"), "planted");
+    const ticking = await tick(app);
+    await waitUntil(async () => (await runIds(ticking)).length >= 2, "the slots to be fired");
+    expect(await other.getState()).toBe("delayed");
   });
 });
 

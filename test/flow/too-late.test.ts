@@ -91,7 +91,8 @@ test("the jobs of a run have its time in their queues", async () => {
 });
 
 describe("a request of the same kind", () => {
-  const submit = async (app: LittleApp) => (await (await app.open()).application.client()).submit(shutdown);
+  const submit = async (app: LittleApp) =>
+    (await (await app.open()).application.client()).submit("run-new", shutdown);
   const joined = { run: "run-old", attached: true };
 
   test("is not attached to a run that nobody took up in time: that will be refused", async () => {

@@ -43,7 +43,7 @@ describe("under the deduplication id of a run", () => {
     app.queue("runs").add("clean", data, { jobId, deduplication: { id: "clean apply on here" } });
   const submit = async (app: LittleApp) => {
     const client = await (await app.open()).application.client();
-    return client.submit({ ...intent, version: 1, flow: "clean", mode: "apply" });
+    return client.submit("run-new", { ...intent, version: 1, flow: "clean", mode: "apply" });
   };
 
   test("a run of this kind is followed", async () => {
