@@ -62,8 +62,9 @@ async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]
 }
 
 /** What was moved to quarantine is kept for as long as its rule said then. */
-async function* expired({ files, clock, report }: JobContext): AsyncGenerator<Condemned> {
-  for (const { entry, untilMs } of files.quarantined()) {
+async function* expired({ config, files, clock, report }: JobContext): AsyncGenerator<Condemned> {
+  const rule = config.quarantine;
+  for (const { entry, untilMs } of files.quarantined(rule)) {
     const contents = entry.kind === "directory" ? await files.quarantinedUnitOf(entry) : undefined;
     const reason =
       untilMs === undefined
@@ -74,7 +75,7 @@ async function* expired({ files, clock, report }: JobContext): AsyncGenerator<Co
     if (reason !== undefined) report.kept(entry.path, reason);
     else
       yield {
-        ...{ entry, reason: "its time in quarantine is over" },
+        ...{ entry, rule, reason: "its time in quarantine is over" },
         ...(contents !== undefined && { unit: contents.unit }),
       };
   }

@@ -121,6 +121,8 @@ export interface Config {
   };
   readonly queue: { readonly url: string };
   readonly temp: readonly TempRule[];
+  /** What is in quarantine: its end is limited like the removals of a rule, or a clock that jumped would empty it. */
+  readonly quarantine: { readonly patterns: readonly string[]; readonly sharePercent: number };
   readonly preserve: readonly string[];
   readonly session:
     | { readonly file: string; readonly adviseAfterMs: number; readonly warnAfterMs: number }

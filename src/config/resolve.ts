@@ -57,6 +57,7 @@ export function resolveConfig(written: ConfigFile, around: Surroundings): Config
     },
     queue: { url: written.queue.url ?? url },
     temp: written.temp.map((rule) => tempRuleOf(rule, share)),
+    quarantine: { patterns: [".safe-shutdown/quarantine"], sharePercent: share },
     preserve: [...new Set([...written.preserve, ...alwaysPreserved(written.session?.file, around.file)])],
     session: written.session && {
       file: written.session.file,

@@ -94,10 +94,10 @@ async function rehearse(task: Task, job: Job, environment: JobEnvironment): Prom
   return perform({ ...task, mode: "plan" }, job, report, unlimited, { presumeStopped: undefined });
 }
 
-function isShareLimited({ job }: Task, { locks, temp, redis }: Config): boolean {
+function isShareLimited({ job }: Task, { locks, temp, quarantine, redis }: Config): boolean {
   const rules: Partial<Record<string, readonly LimitedRule[]>> = {
     "clean-session-locks": locks,
-    "clean-temp-files": temp,
+    "clean-temp-files": [...temp, quarantine],
     "prune-redis": redis.prune,
   };
   return rules[job]?.some(({ sharePercent = 100 }) => sharePercent < 100) ?? false;

@@ -16,7 +16,7 @@ import { preserverOf } from "./patterns.ts";
 import type { Removed } from "./prepared.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { type Quarantined, quarantined } from "./quarantined.ts";
-import type { Quota } from "./quota.ts";
+import type { LimitedRule, Quota } from "./quota.ts";
 import { readUntouched } from "./read-untouched.ts";
 import { Removal } from "./removal.ts";
 import type { FindRule } from "./search.ts";
@@ -161,10 +161,16 @@ export class Files {
     return this.#units.of(directory, undefined);
   }
 
-  /** What earlier runs moved to quarantine. Throws `refused` when it may be somebody else's. */
-  *quarantined(): Generator<Quarantined> {
-    const { root, mode } = this.#options;
-    yield* quarantined(root, mode);
+  /**
+   * What earlier runs moved to quarantine, as candidates of the rule that limits its share. Throws `refused` when it may
+   * be somebody else's.
+   */
+  *quarantined(rule: LimitedRule): Generator<Quarantined> {
+    const { root, mode, quota } = this.#options;
+    for (const one of quarantined(root, mode)) {
+      quota.looked(rule);
+      yield one;
+    }
   }
 
   /** Room on the file system of the root, in bytes. */

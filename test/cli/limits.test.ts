@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isAlive } from "../../demo/processes.ts";
@@ -103,6 +103,46 @@ describe("a share", () => {
   test("counts what is quarantined like what is removed", async () => {
     const root = await useLogs("{ share: 49% }", { rule: ", quarantine: 7d" });
     expect(await clean(root, "--yes")).toMatchObject({ code: 4, left: 20 });
+  });
+});
+
+describe("a share of what is in quarantine", () => {
+  const QUARANTINE = ".safe-shutdown/quarantine/run-20260101t000000z-abcdef";
+
+  /** So many in quarantine, the time of so many of them over; the rule itself has no limit. */
+  async function useQuarantine(all: number, over: number, limits = "{ share: 50% }"): Promise<string> {
+    const root = await useLogs(limits, { rule: ", share: 100%" });
+    mkdirSync(join(root, QUARANTINE), { recursive: true, mode: 0o700 });
+    for (let n = 0; n < all; n++) {
+      const until = n < over ? "20260108T000000Z" : "29990108T000000Z";
+      put(root, `${QUARANTINE}/${until}-${String(n).padStart(16, "0")}-${n}`);
+    }
+    return root;
+  }
+  const quarantinedIn = (root: string) =>
+    existsSync(join(root, QUARANTINE)) ? readdirSync(join(root, QUARANTINE)).length : 0;
+
+  test.each(["--yes", "--dry-run"])(
+    "of all, as when the clock has jumped: what could be restored stays (%s)",
+    async (how) => {
+      const root = await useQuarantine(20, 20);
+      const { code, job, left } = await clean(root, how);
+      expect([code, left, quarantinedIn(root)]).toEqual([4, 20, 20]);
+      expect(job.reason).toBe(
+        "limits.share (50%) is passed: 20 of the 20 candidates of .safe-shutdown/quarantine would go, so nothing was " +
+          "removed; --dry-run shows which",
+      );
+    },
+  );
+
+  test.each([
+    { what: "exactly half", all: 20, over: 10, limits: "{ share: 50% }", rest: 10 },
+    { what: "of few", all: 9, over: 9, limits: "{ share: 50% }", rest: 0 },
+    { what: "where none is given", all: 20, over: 20, limits: "{ files: 1000 }", rest: 0 },
+  ])("$what: what is over goes", async ({ all, over, limits, rest }) => {
+    const root = await useQuarantine(all, over, limits);
+    expect((await clean(root, "--yes")).code).toBe(0);
+    expect(quarantinedIn(root)).toBe(rest);
   });
 });
 
