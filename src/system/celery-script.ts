@@ -1,3 +1,5 @@
+import { redisGlobsOverlap } from "../config/redis-glob.ts";
+
 /*
  * What Celery still needs of its results (celery/backends/base.py, redis.py), in Lua, for the page script, which
  * brings `json_of`. A result counts as final in a ready state only. A chord that waits for its parts has the keys
@@ -47,3 +49,10 @@ local function needed_by_celery(key)
   if type(result.group_id) == 'string' and is_group_kept(prefix, result.group_id) then return 'group' end
 end
 `;
+
+/** Whether a rule's glob may mean results of Celery: by what it says, also behind a prefix, or by what it leads to. */
+export function mayMeanResults(glob: string): boolean {
+  return /celery|chord/.test(glob) || OF_CELERY.some((keys) => redisGlobsOverlap(glob, keys));
+}
+
+const OF_CELERY = ["celery-task*", "chord-unlock-*"];

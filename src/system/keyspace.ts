@@ -4,6 +4,7 @@ import { guardFor, type ProtectedKeys } from "../config/protected-keys.ts";
 import { parseRedisUrl } from "../config/redis-url.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
+import { mayMeanResults } from "./celery-script.ts";
 import type { Clock } from "./clock.ts";
 import { inParallel } from "./in-parallel.ts";
 import { KeyRoom } from "./key-room.ts";
@@ -114,7 +115,7 @@ export class Keyspace {
         `${where} is a node of a Cluster: write redis+cluster:// for all of it`,
       );
     }
-    const isCelery = /celery-task|chord-unlock/.test(rule.keys);
+    const isCelery = mayMeanResults(rule.keys);
     const intent = {
       mode,
       keys: rule.keys,

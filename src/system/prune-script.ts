@@ -103,7 +103,7 @@ local function consider(key)
   local ttl = call('PTTL', key)
   if ttl == -2 then return end
   matched = matched + 1
-  if is_celery and ttl == -1 then endless = endless + 1 end
+  if is_celery and ttl == -1 and find(key, 'celery-task', 1, true) then endless = endless + 1 end
   if gives and ttl > 0 and ttl <= longest_given and was_given(key, ttl) then return keep('given') end
   local age, is_least
   for i = 1, #ladder do

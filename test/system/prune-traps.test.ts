@@ -134,6 +134,21 @@ describe("during the scan", () => {
   });
 });
 
+test.each(["celery-*", "my_celery-*", "c?lery-[s-u]ask-meta-*", "celery-task-meta-*", "[bc]*-task-meta-*"])(
+  "what Celery still needs is known behind whatever glob leads to it: %s",
+  async (glob) => {
+    const client = redis.client();
+    const prefix = glob.startsWith("my_") ? "my_" : "";
+    const old = DAY - HOUR;
+    await client.set(`${prefix}celery-task-meta-1`, '{"status":"STARTED"}', "PX", old);
+    await client.set(`${prefix}celery-task-meta-2`, '{"status":"SUCCESS"}', "PX", old);
+    await client.set(`${prefix}celery-other`, "no result", "PX", old);
+    await client.persist(`${prefix}celery-other`);
+    expect(await prune(keyspace(), rule(glob))).toMatchObject({ removed: 1, kept: { unready: 1 } });
+    expect(await client.exists(`${prefix}celery-task-meta-1`)).toBe(1);
+  },
+);
+
 describe("each script call is bounded by time", () => {
   test("from the first on, also where a single key takes long to judge", async () => {
     const client = redis.client();
