@@ -24,6 +24,13 @@ export type RunState =
   | { readonly state: "broken"; readonly reason: string }
   | { readonly state: "unknown" };
 
+/** The run that a request has come to. */
+export interface Submitted {
+  readonly run: string;
+  /** It was going on already. */
+  readonly attached: boolean;
+}
+
 const VIEW_PAGE = 500;
 
 /** Asks for runs, and reads of them, over one connection that does not reconnect. */
@@ -54,12 +61,15 @@ export class QueueClient {
     });
   }
 
-  /** Starts a run, or attaches to one of the same kind that is going on. Throws `refused` while the queue is paused. */
-  async submit(proposed: string, intent: Intent): Promise<{ run: string; attached: boolean }> {
-    if (await this.#queues.runs.isPaused()) {
-      const what = `the queue of runs in Redis is paused: nobody would take this one up`;
-      throw new SafeShutdownError("refused", `${what}. Resume it, or run here with --inline.`);
-    }
+  /** Throws `refused` while the queue is paused. */
+  async refusePaused(): Promise<void> {
+    if (!(await this.#queues.runs.isPaused())) return;
+    const what = `the queue of runs in Redis is paused: nobody would take this one up`;
+    throw new SafeShutdownError("refused", `${what}. Resume it, or run here with --inline.`);
+  }
+
+  /** Starts a run under the proposed id, or attaches to one of the same kind that is going on. Asking twice does no harm. */
+  async submit(proposed: string, intent: Intent): Promise<Submitted> {
     const run = await submitRun(this.#queues, proposed, intent, this.#place);
     return { run, attached: run !== proposed };
   }
@@ -84,6 +94,11 @@ export class QueueClient {
     if (state === "running") return requestCancel(this.#queues, run, this.#clock);
     const why = state === "unknown" ? "there is no such run" : "it has ended";
     throw new SafeShutdownError("usage", `${run} cannot be cancelled: ${why}; see safe-shutdown runs`);
+  }
+
+  /** Nothing more of a run is begun, whether it is in the queue or comes there yet. */
+  async forbid(run: string): Promise<void> {
+    await requestCancel(this.#queues, run, this.#clock);
   }
 
   report(run: string): Promise<RunReport | undefined> {

@@ -3,17 +3,22 @@ import { messageOf, SafeShutdownError } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import { isConnectionLoss } from "../system/redis-connection.ts";
-import type { QueueClient } from "./client.ts";
+import type { QueueClient, Submitted } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
 import { refusalIn } from "./refusals.ts";
-import { type FollowOptions, type Run, unfinished, withoutReport } from "./run.ts";
+import { type FollowOptions, perhapsQueued, type Run, unfinished, withoutReport } from "./run.ts";
 
 interface QueueRunOptions {
   readonly connection: QueueConnection;
   /** Works for this host if nobody else does any more. */
   ensureWorker(): Promise<void>;
   /** The rest of the run, to be done in this process; `undefined` when that is not this process's to do. */
-  finishHere(): Promise<Run | undefined>;
+  finishHere(run: string): Promise<Run | undefined>;
+  /**
+   * Puts the run into the queue, however often it is called; answers the one that counts. There only where Redis was
+   * lost while it was told, and may carry it out yet.
+   */
+  readonly submit?: (client: QueueClient) => Promise<Submitted>;
   readonly clock: Clock;
 }
 
@@ -30,20 +35,28 @@ const RECONNECT_MS = 500;
 /** A shorter loss is not worth a word. */
 const TELL_MS = 2_000;
 
-/** A run in the queue. Whoever runs it, what Redis says of it is the truth. */
+/** A run in the queue, or one that is put there when Redis is back. Whoever runs it, what Redis says of it is the truth. */
 export class QueueRun implements Run {
   readonly engine = "queue";
-  readonly id: string;
-  readonly attached: boolean;
   readonly #options: QueueRunOptions;
+  #submitted: Submitted;
+  #isQueued: boolean;
   #isCancelled = false;
   #isCancelTold = false;
   #here: Run | undefined;
 
   constructor(id: string, attached: boolean, options: QueueRunOptions) {
-    this.id = id;
-    this.attached = attached;
+    this.#submitted = { run: id, attached };
+    this.#isQueued = options.submit === undefined;
     this.#options = options;
+  }
+
+  get id(): string {
+    return this.#submitted.run;
+  }
+
+  get attached(): boolean {
+    return this.#submitted.attached;
   }
 
   async report(follow: FollowOptions = {}): Promise<RunReport> {
@@ -55,7 +68,8 @@ export class QueueRun implements Run {
       let lookedAtMs = clock.elapsed();
       const state = await this.#patiently(follow, startedAtMs, async () => {
         const client = await this.#options.connection.client();
-        if (this.#isCancelled && !this.#isCancelTold) await this.#tellCancel(client);
+        await this.#ensureQueued(client, follow);
+        await this.#ensureCancelTold(client);
         if (clock.elapsed() - checkedAtMs >= WORKER_CHECK_MS) {
           await this.#options.ensureWorker();
           checkedAtMs = clock.elapsed();
@@ -80,11 +94,26 @@ export class QueueRun implements Run {
   async cancel(): Promise<void> {
     this.#isCancelled = true;
     if (this.#here !== undefined) return this.#here.cancel();
-    await this.#tellCancel(await this.#options.connection.client());
+    if (!this.#isQueued) return; // told with the next look
+    const client = await this.#options.connection.client();
+    await client.cancel(this.id);
+    this.#isCancelTold = true;
   }
 
-  async #tellCancel(client: QueueClient): Promise<void> {
-    await client.cancel(this.id);
+  /** It is told again under the same id: should Redis have carried it out meanwhile, or do so later, that is one run. */
+  async #ensureQueued(client: QueueClient, { onTrouble }: FollowOptions): Promise<void> {
+    const { submit } = this.#options;
+    if (this.#isQueued || submit === undefined) return;
+    if (this.#isCancelled) await client.forbid(this.id); // before anybody takes it up
+    this.#submitted = await submit(client);
+    this.#isQueued = true;
+    if (this.attached) onTrouble?.(`${this.id} is going on already: following it.`);
+  }
+
+  /** What Redis was not there to hear when it was asked for; a run that has ended by now has a report. */
+  async #ensureCancelTold(client: QueueClient): Promise<void> {
+    if (!this.#isCancelled || this.#isCancelTold) return;
+    await client.forbid(this.id);
     this.#isCancelTold = true;
   }
 
@@ -106,7 +135,8 @@ export class QueueRun implements Run {
       } catch (error) {
         if (!isConnectionLoss(error) && refusalIn(error) === undefined) throw error;
         const lostMs = clock.elapsed() - startedAtMs;
-        if (clock.elapsed() - followedSinceMs > withinMs) throw unfinished(this.id, follow);
+        if (clock.elapsed() - followedSinceMs > withinMs)
+          throw this.#isQueued ? unfinished(this.id, follow) : perhapsQueued(this.id);
         follow.signal?.throwIfAborted();
         if (lostMs > PATIENCE_MS) return undefined;
         if (!isTold && lostMs > TELL_MS) {
@@ -126,8 +156,9 @@ export class QueueRun implements Run {
       const what = `interrupted while Redis was lost; ${this.id} goes on when it is back`;
       throw new SafeShutdownError("interrupted", `${what}: safe-shutdown cancel ${this.id}`);
     }
-    this.#here = await this.#options.finishHere();
+    this.#here = await this.#options.finishHere(this.id);
     if (this.#here === undefined) {
+      if (!this.#isQueued) throw perhapsQueued(this.id);
       throw new SafeShutdownError("redis-unreachable", `Redis was lost while following ${this.id}. ${later}`);
     }
     if (this.#isCancelled) await this.#here.cancel();
@@ -142,7 +173,7 @@ export class QueueRun implements Run {
     try {
       const client = await this.#options.connection.client();
       await client.keep(report);
-      await client.cancel(this.id);
+      await client.forbid(this.id);
     } catch {
       onTrouble?.(
         `When Redis is back, what is left there of the run is to go: safe-shutdown cancel ${this.id}`,

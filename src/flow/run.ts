@@ -39,6 +39,12 @@ export function withoutReport(run: string, reason: string): SafeShutdownError {
   return new SafeShutdownError(code, `${run} ended without a report: ${reason}`);
 }
 
+/** Redis was told of a run, and did not answer: it is not known whether it will carry it out. */
+export function perhapsQueued(run: string): SafeShutdownError {
+  const what = `Redis was lost while ${run} was put into the queue: it may be run yet`;
+  return new SafeShutdownError("redis-unreachable", `${what}. When it is back: safe-shutdown runs ${run}`);
+}
+
 /** Whoever waited with a deadline has waited long enough. */
 export function unfinished(run: string, { withinMs = 0 }: FollowOptions): SafeShutdownError {
   const message = `${run} is still going on after ${formatDuration(withinMs)}; it goes on without being followed`;

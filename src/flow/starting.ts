@@ -7,7 +7,7 @@ import { redactText } from "../config/redact.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
-import { addressOf } from "../system/redis-connection.ts";
+import { addressOf, isConnectionLoss } from "../system/redis-connection.ts";
 import { type Catalog, unknownJobs } from "./catalog.ts";
 import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
@@ -15,8 +15,8 @@ import { InlineRun, type InlineRunOptions } from "./inline-run.ts";
 import { type Intent, intentSchema, newRunId } from "./intent.ts";
 import type { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
-import { reasonIn } from "./refusals.ts";
-import type { Run } from "./run.ts";
+import { reasonIn, refusalIn } from "./refusals.ts";
+import { perhapsQueued, type Run } from "./run.ts";
 
 export interface StartOptions {
   /** `plan` shows what would be done and touches nothing. Default: `apply`. */
@@ -68,22 +68,33 @@ export class Starter {
     return typeof queued === "object" ? queued : this.#startInline(intent, options, queued);
   }
 
-  /** Or why the queue's Redis is there but of no use: full, read-only, or with something else in our keys. */
+  /**
+   * Or why the queue's Redis is there but of no use: full, read-only, or with something else in our keys. One that was
+   * lost while it was told of the run may carry it out yet: the run stays one of the queue.
+   */
   async #queue(client: QueueClient, intent: Intent, { detach = false }: StartOptions): Promise<Run | string> {
     const { config, clock, connection, worker } = this.#options;
+    const proposed = this.#newId();
+    const startedAtMs = clock.now();
+    const submit = (to: QueueClient) => to.submit(proposed, intent);
+    const options = {
+      ...{ connection, clock },
+      ensureWorker: async () => worker.ensure(await connection.client(), { lasting: false }),
+      finishHere: (run: string) => this.#finishHere(run, intent, startedAtMs),
+    };
+    let isTold = false;
     try {
       await worker.ensure(client, { lasting: detach });
-      const startedAtMs = clock.now();
-      const proposed = this.#newId();
-      const { run, attached } = await client.submit(proposed, intent);
-      return new QueueRun(run, attached, {
-        ...{ connection, clock },
-        ensureWorker: async () => worker.ensure(await connection.client(), { lasting: false }),
-        finishHere: () => this.#finishHere(run, intent, startedAtMs),
-      });
+      await client.refusePaused();
+      isTold = true;
+      const { run, attached } = await submit(client);
+      return new QueueRun(run, attached, options);
     } catch (error) {
       if (error instanceof SafeShutdownError) throw error;
-      return `Redis at ${addressOf(config.queue.url)} is of no use for the queue: ${redactText(reasonIn(error))}`;
+      if (!isTold || refusalIn(error) !== undefined || !isConnectionLoss(error))
+        return `Redis at ${addressOf(config.queue.url)} is of no use for the queue: ${redactText(reasonIn(error))}`;
+      if (!detach) return new QueueRun(proposed, false, { ...options, submit });
+      throw perhapsQueued(proposed);
     }
   }
 
