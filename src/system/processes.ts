@@ -1,5 +1,6 @@
 import type { Service } from "../config/config.ts";
 import type { Mode } from "../report/report.ts";
+import { Asked } from "./asked.ts";
 import type { Clock } from "./clock.ts";
 import type { Signal } from "./exact-signal.ts";
 import type { FileEntry, Files } from "./files.ts";
@@ -50,6 +51,8 @@ export interface ProcessesOptions {
  * held, so that no other can be in its place, and looked at again. In plan mode no signal is sent.
  */
 export class Processes {
+  /** Whom an earlier attempt, or another run, has asked to end. */
+  readonly asked: Asked;
   readonly #options: ProcessesOptions;
   /** This process, its ancestors and pid 1: never signalled. */
   readonly #own = ownLineage();
@@ -59,25 +62,21 @@ export class Processes {
 
   constructor(options: ProcessesOptions) {
     this.#options = options;
-    this.#signals = new Signals({
-      ...{ mode: options.mode, own: this.#own, senders: options.senders, users: this.#users },
-    });
+    this.asked = new Asked(options);
+    this.#signals = new Signals({ ...options, own: this.#own, users: this.#users });
   }
 
   /** What is there of every service, in the order of the config. A pid file belongs to its first claimant. */
   async survey(): Promise<ServiceState[]> {
-    const { root, services, presumed } = this.#options;
+    const { root, services, files, presumed } = this.#options;
     this.#inContainers = undefined;
     await this.#users.learn(services.map(({ user }) => user));
     const rules = services.map((service) => ({ service, patterns: service.pidFiles }));
     const findings = new Map<Service, PidFileFinding[]>(services.map((service) => [service, []]));
-    for await (const { rule, path, entry, kept } of this.#options.files.find(rules, {
-      evenPreserved: true,
-    })) {
+    for await (const { rule, path, entry, kept } of files.find(rules, { evenPreserved: true })) {
       const finding = entry === undefined ? unreadable(path, kept) : this.identify(entry, rule.service);
       findings.get(rule.service)?.push(finding);
     }
-
     const hidden = blindSpot(this.#options.trustNamespace);
     const processes = listProcesses().filter(({ pid }) => !presumed.pids.has(pid));
     const claimed = new Set<number>();

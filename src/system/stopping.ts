@@ -27,7 +27,8 @@ type Outcome = Effect & { reason: string };
 /**
  * A warm shutdown: SIGTERM to the main process only, so that Celery finishes its running tasks (to the whole group
  * it would kill the pool), then patience for the grace period, then the whole tree is killed, or left where the
- * service says so. Something still alive at the end is a failure.
+ * service says so. Something still alive at the end is a failure. Who was asked within the grace already, by an attempt
+ * that was cut off, is not asked again: to many a second SIGTERM means "at once". It gets the rest of its grace.
  */
 export async function shutDownWarmly(
   process: Process,
@@ -39,19 +40,30 @@ export async function shutDownWarmly(
   const startedAtMs = clock.elapsed();
   const tree = processes.hold(process); // noted before: orphans cannot be traced back
   try {
-    const sent = processes.signal(tree.rootOf(process), "SIGTERM", service);
+    const askedMs = processes.asked.agoMs(process) ?? service.graceMs;
+    const wasAsked = askedMs < service.graceMs;
+    const sent: SignalEffect = wasAsked
+      ? { outcome: "done" }
+      : processes.signal(tree.rootOf(process), "SIGTERM", service);
     const after = service.afterGrace === "kill" ? "SIGKILL" : "left alone";
     if (sent.outcome !== "done")
       return withoutWaiting(sent, `SIGTERM, up to ${grace} of grace, then ${after}`);
+    if (!wasAsked) processes.asked.note(process);
 
-    const left = await processes.waitUntilGone(tree, service.graceMs, (running, waitedMs) =>
-      onWait(`${service.name} (${pidsOf(running)}): ${formatDuration(waitedMs)} of ${grace}`),
+    const earlierMs = wasAsked ? askedMs : 0;
+    const left = await processes.waitUntilGone(tree, service.graceMs - earlierMs, (running, waitedMs) =>
+      onWait(`${service.name} (${pidsOf(running)}): ${formatDuration(earlierMs + waitedMs)} of ${grace}`),
     );
-    if (left.length === 0) return done(`stopped in ${formatDuration(clock.elapsed() - startedAtMs)}`);
+    const since = wasAsked ? `, having been asked ${formatDuration(askedMs)} before` : "";
+    if (left.length === 0) {
+      processes.asked.forget(process);
+      return done(`stopped in ${formatDuration(clock.elapsed() - startedAtMs)}${since}`);
+    }
     if (signal.aborted) return failed(`was asked to stop, and is still running (${pidsOf(left)})`);
     const late = `still running after ${grace}`;
     if (service.afterGrace === "leave") return failed(`${late} (${pidsOf(left)}); left alone, as configured`);
     const killed = await killTree(tree, service, options);
+    if (killed.outcome === "done") processes.asked.forget(process);
     return { ...killed, reason: `${late}, ${killed.reason}` };
   } finally {
     tree.release();

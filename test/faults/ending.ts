@@ -81,7 +81,8 @@ function outlineOf({ jobs }: RunReport): string[] {
 }
 
 function treeOf({ app }: Scene): string[] {
-  const lines = [...snapshot(app.root)].map(([path, { type, mode, size, sha256 }]) => {
+  const entries = [...snapshot(app.root)].filter(([path]) => !path.startsWith(".safe-shutdown/asked-"));
+  const lines = entries.map(([path, { type, mode, size, sha256 }]) => {
     if (path === "safe-shutdown.json") return path; // which names the application and its Redis
     if (path.startsWith(".safe-shutdown")) return withoutRun(path); // which tells how a run came about
     return [path, type, mode.toString(8), type === "file" ? size : "", sha256].join(" ");

@@ -14,6 +14,7 @@ describe.concurrent.each(moments)("the worker is killed $moment", (moment) => {
     const scene = await Scene.open({ workers: 2 });
     const command = scene.command();
     const struck = await scene.strike(moment, ({ worker }) => scene.kill(worker));
+    scene.app.forgetAsked();
     if (moment.holdsService) scene.letServiceGo({ whenAsked: 2 });
     await expectRecovery(scene, struck, context);
     await expectUndisturbed(scene, await command.result);
@@ -23,6 +24,7 @@ describe.concurrent.each(moments)("the worker is killed $moment", (moment) => {
     const scene = await Scene.open();
     const command = scene.command();
     const struck = await scene.strike(moment, ({ worker }) => scene.kill(worker));
+    scene.app.forgetAsked();
     if (moment.holdsService) scene.letServiceGo({ whenAsked: 2 });
     await scene.startWorker();
     await expectRecovery(scene, struck, context);

@@ -27,6 +27,7 @@ describe.concurrent("a worker that sleeps and wakes up", () => {
       sleeper = worker.cli;
       sleeper.signal("SIGSTOP");
     });
+    scene.app.forgetAsked();
     await scene.service.wasAsked(2, TAKEN_OVER_MS);
     await lasts(Math.max(1_000, graceMs + 1_000 - (performance.now() - atMs))); // its own grace is over now
     const begins = sleeper?.stderr.text.length ?? 0;

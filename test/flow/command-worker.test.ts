@@ -113,6 +113,7 @@ test("whoever follows a run becomes the worker when the worker dies in the middl
 
   worker.signal("SIGKILL");
   await worker.result;
+  app.forgetAsked();
   await app.forget(worker);
   await waitUntil(
     async () => (await application.workers()).some(({ pid }) => pid === process.pid),

@@ -55,6 +55,7 @@ describe("a worker that is asked to stop", () => {
     expect(performance.now() - asked).toBeLessThan(5_000);
     expect(await stateOf(app, "host-here", `${run.id}.0.stop-services.here`)).toBe("waiting");
 
+    app.forgetAsked();
     await application.startWorker();
     await service.wasAsked(2, 5_000);
     service.letGo();

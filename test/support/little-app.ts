@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
@@ -167,6 +167,18 @@ export class LittleApp {
     mkdirSync(join(this.root, "pids"), { recursive: true });
     writeFileSync(join(this.root, "pids/crawler.pid"), `${service.pid}\n`);
     return service;
+  }
+
+  /** As if who asked the service to end had been struck before he could note it: whoever comes next asks again. */
+  forgetAsked(): void {
+    for (const note of this.notesOfAsking()) rmSync(note);
+  }
+
+  /** The paths of the notes that a service was asked to end. */
+  notesOfAsking(): string[] {
+    const own = join(this.root, ".safe-shutdown");
+    if (!existsSync(own)) return [];
+    return readdirSync(own).flatMap((name) => (name.startsWith("asked-") ? [join(own, name)] : []));
   }
 
   /** The name of a key of the program's own. */

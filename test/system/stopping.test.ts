@@ -1,21 +1,20 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { Service } from "../../src/config/config.ts";
 import { CeleryTasks } from "../../src/system/celery-tasks.ts";
 import { systemClock as clock } from "../../src/system/clock.ts";
-import { readProcess } from "../../src/system/proc.ts";
+import { type Process, readProcess } from "../../src/system/proc.ts";
 import { listKin } from "../../src/system/process-list.ts";
 import { kill, shutDownWarmly } from "../../src/system/stopping.ts";
 import { handsOn, mountAt, serviceOf } from "../support/hands.ts";
 import { isRoot } from "../support/plain-user.ts";
-import { commandLineOf, isAlive, spawnIdle, spawnProcess, waitUntil } from "../support/processes.ts";
+import { commandLineOf, ended, isAlive, spawnIdle, spawnProcess, waitUntil } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
-function options() {
-  const { processes } = handsOn(temporaryDirectory());
-  const signal = new AbortController().signal;
+function options(root = temporaryDirectory(), signal = new AbortController().signal) {
+  const { processes } = handsOn(root, { signal });
   return {
     ...{ processes, clock, signal, onWait: () => {} },
     celery: new CeleryTasks("redis://127.0.0.1:1/0", "none", clock),
@@ -46,6 +45,81 @@ const RESTLESS = {
   "parents that stay": "fork if $n++ < 9; select undef, undef, undef, 0.01;",
   "children that outlive their parents, one after another": "fork and exit;",
 };
+
+describe("one that was asked before", () => {
+  /** To it, as to RQ, the second SIGTERM means "at once"; it ends by itself when `go` is there. */
+  const worker = (root: string) =>
+    perl(
+      `$SIG{TERM} = sub { exit 1 if $n++; print "asked\\n" }; print "ready\\n";
+       select undef, undef, undef, 0.02 while !-e $ARGV[0]; print "done\\n"`,
+      join(root, "go"),
+      "worker",
+    );
+
+  /** An attempt that is cut off as soon as it has asked; as a process that is killed, it does nothing after that. */
+  async function cutOff(process: Process, root: string, service: Service): Promise<void> {
+    const stop = new AbortController();
+    const given = options(root, stop.signal);
+    const effect = await shutDownWarmly(process, service, { ...given, onWait: () => stop.abort() });
+    expect(effect).toMatchObject({ outcome: "failed" });
+  }
+
+  test("within its grace is not asked again, and gets the rest of it", async () => {
+    const root = temporaryDirectory();
+    const main = await worker(root);
+    const service = serviceOf("worker", { graceMs: 20_000 });
+    await cutOff(evidence(main), root, service);
+
+    const onWait = () => writeFileSync(join(root, "go"), "");
+    const effect = await shutDownWarmly(evidence(main), service, { ...options(root), onWait });
+
+    const reason = expect.stringMatching(/^stopped in \S+, having been asked \S+ before$/);
+    expect(effect).toMatchObject({ outcome: "done", reason });
+    await ended(main.child);
+    expect(main.child.exitCode).toBe(0);
+    expect(readdirSync(join(root, ".safe-shutdown"))).toEqual([]);
+  });
+
+  test("is killed at the end of that one grace", async () => {
+    const root = temporaryDirectory();
+    const main = await worker(root);
+    const service = serviceOf("worker", { graceMs: 3_000 });
+    await cutOff(evidence(main), root, service);
+    const [note = ""] = readdirSync(join(root, ".safe-shutdown"));
+    const atS = Date.now() / 1_000 - 2.5;
+    utimesSync(join(root, ".safe-shutdown", note), atS, atS);
+
+    const [effect, tookMs] = await timed(shutDownWarmly(evidence(main), service, options(root)));
+
+    const reason = "still running after 3s, killed (1 process)";
+    expect(effect).toMatchObject({ outcome: "done", reason });
+    expect(tookMs).toBeLessThan(2_500);
+  });
+
+  test.each([
+    { what: "before its grace began anew", change: (at: string) => utimesSync(at, 1, 1) },
+    { what: "as somebody else's note says", change: (at: string) => chmodSync(at, 0o666) },
+    {
+      what: "as a link says",
+      change: (at: string) => {
+        rmSync(at);
+        symlinkSync("/etc/passwd", at);
+      },
+    },
+  ])("$what is asked", async ({ change }) => {
+    const root = temporaryDirectory();
+    const main = await worker(root);
+    const service = serviceOf("worker", { graceMs: 20_000 });
+    await cutOff(evidence(main), root, service);
+    const [note = ""] = readdirSync(join(root, ".safe-shutdown"));
+    change(join(root, ".safe-shutdown", note));
+
+    const effect = await shutDownWarmly(evidence(main), service, options(root));
+    expect(effect).toMatchObject({ outcome: "done", reason: expect.stringMatching(/^stopped in \S+$/) });
+    await ended(main.child);
+    expect(main.child.exitCode).toBe(1);
+  });
+});
 
 test.each(Object.entries(RESTLESS))("processes that start others are all killed: %s", async (_who, act) => {
   const main = await perl(
