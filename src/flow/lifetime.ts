@@ -32,6 +32,7 @@ export function tooLate(
   { config, catalog, clock }: Place,
 ): string | undefined {
   const ageMs = clock.now() - askedAtMs;
+  if (Number.isNaN(ageMs)) return "it was asked for at a time that is none";
   const stages = hasBegun ? catalog.flows[flow].length : 0;
   if (ageMs <= REQUEST_VALID_MS + stages * config.stageDeadlineMs) return undefined;
   const age = formatDuration(ageMs);

@@ -90,6 +90,18 @@ test("the jobs of a run have its time in their queues", async () => {
   expect(child?.timestamp).toBe(parent?.timestamp);
 });
 
+test("a run that was asked for at a time that is none is refused", async () => {
+  const app = littleApp();
+  await leave(app, MINUTE, { hasBegun: false });
+  await app.redis.hset(app.key("runs", "run-old"), "timestamp", "yesterday");
+  const { application } = await app.open();
+  await application.startWorker();
+  await expect((await application.attach("run-old")).report()).rejects.toMatchObject({
+    code: "refused",
+    message: expect.stringMatching(/it was asked for at a time that is none$/),
+  });
+});
+
 describe("a request of the same kind", () => {
   const submit = async (app: LittleApp) =>
     (await (await app.open()).application.client()).submit("run-new", shutdown);
