@@ -52,7 +52,8 @@ async function prune(rule: PruneRule, { config, redis, report, clock }: JobConte
         report.countKeys({ target, outcome: "kept", reason: whyKept(why, limit) }, keys);
       }
       if (givenTtl > 0) {
-        const reason = `with no TTL and no provable age, given a TTL of ${limit}`;
+        const given = redis.removal === "planned" ? "to be given" : "given";
+        const reason = `with no TTL and no provable age, ${given} a TTL of ${limit}`;
         report.countKeys({ target, outcome: "kept", reason }, givenTtl);
       }
     }

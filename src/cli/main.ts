@@ -9,17 +9,27 @@ import { commands } from "./commands.ts";
 import { addOptions, type CliOptions, type OptionName } from "./options.ts";
 import { errorDocument, Terminal } from "./terminal.ts";
 
+let hasLostOutput = false;
+
 /** Garbage is collected when the heap has grown by a third, not only when it is four times as large: it costs no time here. */
 setFlagsFromString("--heap-growing-percent=30");
 /** What is new is soon garbage, or stays: room for more of it would be 30 MB, and save nothing. */
 setFlagsFromString("--semi-space-growth-factor=1");
 
-/** A reader that has seen enough, such as `head`, is no error of ours; nor is a terminal that was closed (EIO). */
+/** Whoever does not listen is no error of ours: a reader that has seen enough, such as `head`, or a closed terminal. */
+const NOBODY_LISTENS: readonly (string | undefined)[] = ["EPIPE", "EIO"];
+
+/** What cannot be written, as the disk is full, must not keep anybody from stopping and cleaning; the exit code tells. */
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error;
+  stream.on("error", ({ code, message }: NodeJS.ErrnoException) => {
+    if (NOBODY_LISTENS.includes(code) || hasLostOutput) return;
+    hasLostOutput = true;
+    process.stderr.write(`error: not all of the output could be written: ${message}\n`);
   });
 }
+process.on("exit", () => {
+  if (hasLostOutput) process.exitCode ||= exitCodeOf.unexpected;
+});
 
 /** How long what is left of a connection may keep the process after everything else has ended. */
 const LEFTOVERS_MS = 500;

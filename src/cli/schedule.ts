@@ -18,12 +18,17 @@ export function showSchedule(invocation: Invocation): Promise<number> {
 
 export function renderSchedule(schedule: readonly ScheduleState[], palette: Palette): string[] {
   return schedule.map(({ name, cron, timezone, last, skipped, next }) => {
-    const ran = last === undefined ? "never run" : `last ${inZone(last.at, timezone)}: ${last.verdict}`;
+    const ran = renderLast(last, timezone);
     const missed = skipped && `skipped ${inZone(skipped.at, timezone)}: ${printable(skipped.reason)}`;
     const past = missed === undefined ? ran : `${ran}; ${missed}`;
     const future = next.map((time) => inZone(time, timezone)).join(", ");
     return `${palette.bold(name)}  ${cron}${timezone === undefined ? "" : ` (${timezone})`}  ${past}; next ${future}`;
   });
+}
+
+function renderLast(last: ScheduleState["last"], timezone: string | undefined): string {
+  if (last === null) return "last run unknown, as Redis cannot be reached";
+  return last === undefined ? "never run" : `last ${inZone(last.at, timezone)}: ${last.verdict}`;
 }
 
 function inZone(time: string, timezone: string | undefined): string {

@@ -45,7 +45,8 @@ export interface ScheduleState {
   readonly cron: string;
   /** `undefined`: the time zone of this process. */
   readonly timezone: string | undefined;
-  readonly last: (LastRun & { readonly verdict: string }) | undefined;
+  /** `undefined`: there was none; `null`: Redis, which would know, cannot be reached. */
+  readonly last: (LastRun & { readonly verdict: string }) | null | undefined;
   /** The newest slot that had no run of its own, and why. */
   readonly skipped: SkippedSlot | undefined;
   /** ISO 8601. */
@@ -82,7 +83,7 @@ export function scheduleStates(config: Config, queues: Queues | undefined): Prom
     config.schedule.map(async (entry) => {
       const { name, cron, timezone } = entry;
       const next = (await nextSlotsOf(entry, 3)).map((date) => date.toISOString());
-      const last = queues && (await lastOf(entry, queues));
+      const last = queues === undefined ? null : await lastOf(entry, queues);
       const skipped = queues && (await lastSkipOf(queues, name));
       return { name, cron, timezone, last, skipped, next };
     }),

@@ -133,7 +133,10 @@ export class Starter {
     const { host } = this.#options.config;
     const { mode = "apply", jobs, hosts = [host], force = false, keepRedis = false } = options;
     if (hosts === "all" && client === undefined) {
-      throw new SafeShutdownError("redis-unreachable", "all hosts are known only through the queue's Redis");
+      throw new SafeShutdownError(
+        "redis-unreachable",
+        "all hosts are known only through the queue's Redis, which cannot be reached; `safe-shutdown status` on each host says more",
+      );
     }
     const fleet = hosts === "all" && client !== undefined ? await client.hosts() : [];
     const all = [host, ...fleet.map((known) => known.host)];

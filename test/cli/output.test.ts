@@ -57,6 +57,25 @@ test.each(["--help", "check", "check --json"])("`%s | head -1` does not crash", 
   expect(stderr).not.toMatch(/EPIPE|Error/);
 });
 
+describe("output that cannot be written", () => {
+  test.each(["> /dev/full", "2> /dev/full", "> /dev/full 2>&1"])(
+    "%s: the work is done all the same, and the exit code tells",
+    async (where) => {
+      const root = await useApplication({ "old.lock": { ageMs: 3_600_000 } });
+      const words = ["-c", `"$0" "$1" clean --yes --inline ${where}`, process.execPath, CLI];
+      const code = await promisify(execFile)("bash", words, {
+        cwd: root,
+        env: { ...process.env, SAFE_SHUTDOWN_REDIS_URL: "redis://127.0.0.1:1/0" },
+      }).then(
+        () => 0,
+        (error: { code: number }) => error.code,
+      );
+      expect(code).toBe(1);
+      expect(existsSync(join(root, "old.lock"))).toBe(false);
+    },
+  );
+});
+
 describe("--json prints exactly one document on stdout", () => {
   test("for every command that can be asked for it", async () => {
     const root = await useApplication({ "old.lock": { ageMs: 3_600_000 } });

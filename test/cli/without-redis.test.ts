@@ -102,6 +102,6 @@ test("`status`, `schedule` and `check` look without Redis, and say that it is aw
   expect([status.code, schedule.code, check.code]).toEqual([0, 0, 0]);
   expect(status.stdout).toMatch(/^Redis +Redis at 127.0.0.1:1 cannot be reached/m);
   expect(status.stdout).toMatch(/^Workers +unknown/m);
-  expect(schedule.stdout).toMatch(/nightly-hygiene .* never run; next /);
+  expect(schedule.stdout).toMatch(/nightly-hygiene .* last run unknown, as Redis cannot be reached; next /);
   expect(check.stdout).toMatch(/Warnings\n +Redis at 127.0.0.1:1: .* cannot be reached/);
 });

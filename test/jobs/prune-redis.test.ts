@@ -93,6 +93,9 @@ test("a dry run says exactly what an apply then does, and changes no key and no 
 
   expect(await facts()).toEqual(before);
   expect(planned.report.totals).toMatchObject({ planned: 4, done: 0 });
+  expect(planned.lines).toContain(
+    "telegram_message:* (db 0): kept: 1 key with no TTL and no provable age, to be given a TTL of 8m",
+  );
   const done = await scraper.run("prune-redis");
   expect(done.report.totals).toMatchObject({ done: 4, planned: 0, kept: planned.report.totals.kept });
 });
