@@ -14,8 +14,8 @@ export const stopServices = defineJob({
   input: z.strictObject({ force: z.boolean() }),
   async run({ force }, context) {
     for (const { name } of context.config.services) {
-      if (context.signal.aborted) break;
-      await stopService(name, force, context);
+      const wasReached = await stopService(name, force, context);
+      if (!wasReached) context.report.kept(name, "not asked: the run was cancelled");
     }
     if (force) await tellReserved(context);
     context.signal.throwIfAborted();
@@ -39,10 +39,20 @@ async function tellReserved({ celery, report }: JobContext): Promise<void> {
 /** Stops a process, once however often it is asked for; answers whether it is stopped, or in a plan would be. */
 type Stop = (process: Process) => Promise<boolean>;
 
-/** The processes of an entry are stopped together. It is surveyed afresh: earlier entries took their time. */
-async function stopService(name: string, force: boolean, context: JobContext): Promise<void> {
-  const state = (await context.processes.survey()).find(({ service }) => service.name === name);
-  if (state === undefined) return;
+/**
+ * The processes of an entry are stopped together. It is surveyed afresh: earlier entries took their time. Answers whether
+ * it came to that before the run was aborted.
+ */
+async function stopService(name: string, force: boolean, context: JobContext): Promise<boolean> {
+  const { processes, signal } = context;
+  if (signal.aborted) return false;
+  const states = await processes.survey().catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+    return [];
+  });
+  if (signal.aborted) return false;
+  const state = states.find(({ service }) => service.name === name);
+  if (state === undefined) return true;
   const { service, pidFiles, strays } = state;
   const stopping = new Map<number, Promise<boolean>>();
   const stop: Stop = (process) => {
@@ -54,6 +64,7 @@ async function stopService(name: string, force: boolean, context: JobContext): P
     ...pidFiles.map((finding) => settlePidFile(finding, stop, context)),
     ...strays.map((stray) => settleStray(stray, service, force, stop, context)),
   ]);
+  return true;
 }
 
 /** A pid file goes only when its process is proved gone. */

@@ -59,10 +59,11 @@ export async function shutDownWarmly(
       processes.asked.forget(process);
       return done(`stopped in ${formatDuration(clock.elapsed() - startedAtMs)}${since}`);
     }
-    if (signal.aborted) return failed(`was asked to stop, and is still running (${pidsOf(left)})`);
+    if (signal.aborted) return failed(`was asked to stop, and is still running${besides(process, left)}`);
     const late = `still running after ${grace}`;
-    if (service.afterGrace === "leave") return failed(`${late} (${pidsOf(left)}); left alone, as configured`);
-    const killed = await killTree(tree, service, options);
+    if (service.afterGrace === "leave")
+      return failed(`${late}${besides(process, left)}; left alone, as configured`);
+    const killed = await killTree(tree, process, service, options);
     if (killed.outcome === "done") processes.asked.forget(process);
     return { ...killed, reason: `${late}, ${killed.reason}` };
   } finally {
@@ -75,7 +76,7 @@ export async function kill(process: Process, service: Service, options: Stopping
   const tree = options.processes.hold(process);
   try {
     const isHeld = tree.rootOf(process) !== process;
-    if (isHeld) return await killTree(tree, service, options);
+    if (isHeld) return await killTree(tree, process, service, options);
     const effect = options.processes.signal(process, "SIGKILL", service);
     return withoutWaiting(effect, "it was already gone");
   } finally {
@@ -87,13 +88,19 @@ export async function kill(process: Process, service: Service, options: Stopping
  * Everything that runs of a tree is stopped first, until it starts nothing new that could escape, and then killed. A
  * Celery worker is asked before how many tasks this cuts off.
  */
-async function killTree(tree: ProcessTree, service: Service, options: StoppingOptions): Promise<Outcome> {
+async function killTree(
+  tree: ProcessTree,
+  process: Process,
+  service: Service,
+  options: StoppingOptions,
+): Promise<Outcome> {
   const { processes, celery, clock, signal, onWait } = options;
   const worker = tree.running().find(isCeleryWorker);
   const tasks = worker === undefined ? undefined : await celery.runningIn(worker);
   const [first, ...others] = tree.running();
   if (first === undefined) return done("it ended by itself");
-  if (signal.aborted) return failed(`was to be killed, and is still running (${pidsOf([first, ...others])})`);
+  if (signal.aborted)
+    return failed(`was to be killed, and is still running${besides(process, [first, ...others])}`);
   // of a tree only what was proved by its command line bears it: what it has started may bear any
   const identity = service.matches.test(first.commandLine) ? service : undefined;
   const stopped = processes.signal(first, "SIGSTOP", identity);
@@ -162,6 +169,11 @@ function failed(reason: string): Outcome {
 
 function amountOf(count: number): string {
   return count === 1 ? "1 process" : `${count} processes`;
+}
+
+/** Who is left, where that is not just the process that the item names. */
+function besides({ pid }: Process, left: readonly Process[]): string {
+  return left.every((one) => one.pid === pid) ? "" : ` (${pidsOf(left)})`;
 }
 
 function pidsOf(processes: readonly Process[]): string {

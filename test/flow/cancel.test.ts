@@ -44,7 +44,7 @@ describe.each(["queue", "inline"])(
         {
           target: `crawler (pid ${service.pid})`,
           outcome: "failed",
-          reason: `was asked to stop, and is still running (pid ${service.pid})`,
+          reason: "was asked to stop, and is still running",
         },
         { target: "pids/crawler.pid", outcome: "kept", reason: `pid ${service.pid} is still running` },
       ]);

@@ -271,7 +271,7 @@ test("one that cannot be stopped fails, the rest proceed", async () => {
   expect(report.status).toBe("partial");
 });
 
-test("when the run is aborted it says what is still running, and later entries are not touched", async () => {
+test("when the run is aborted it says what is still running, and what was not asked any more", async () => {
   const app = await makeApp(services());
   const worker = await start(app, "worker", LOGGING("worker", ""));
   const flower = await start(app, "flower");
@@ -282,8 +282,18 @@ test("when the run is aborted it says what is still running, and later entries a
   });
   expect(error).toMatchObject({ message: "enough" });
   expect([isAlive(worker.pid), isAlive(flower.pid)]).toEqual([true, true]);
-  expect(lines).toContain(
-    `workers (pid ${worker.pid}): failed: was asked to stop, and is still running (pid ${worker.pid})`,
+  expect(lines).toEqual([
+    "flower: kept: not asked: the run was cancelled",
+    `pids/worker.pid: kept: pid ${worker.pid} is still running`,
+    `workers (pid ${worker.pid}): failed: was asked to stop, and is still running`,
+  ]);
+});
+
+test("when the run is aborted, before anything, every service is told as not asked", async () => {
+  const app = await makeApp(services());
+  const { lines } = await app.run("stop-services", { signal: AbortSignal.abort(new Error("enough")) });
+  expect(lines).toEqual(
+    ["beat", "flower", "workers"].map((name) => `${name}: kept: not asked: the run was cancelled`),
   );
 });
 
