@@ -32,8 +32,15 @@ async function showRun(
       terminal.print(renderReport(run.report, { palette: terminal.out, verbose: options.verbose === true }));
       return 0;
     case "running":
-      terminal.printJson({ version: 1, run: id, state: "running", stages: run.view?.stages ?? [] });
-      terminal.print(`${id} is going on; the command that started it, given again, follows it`);
+      terminal.printJson({
+        ...{ version: 1, run: id, state: "running", cancelled: run.cancelled },
+        stages: run.view?.stages ?? [],
+      });
+      terminal.print(
+        run.cancelled
+          ? `${id} is cancelled, and has not ended yet: its worker ends it, or else the next worker or command of its host`
+          : `${id} is going on; the command that started it, given again, follows it`,
+      );
       return 0;
     case "unknown":
       throw new SafeShutdownError("usage", `no run ${JSON.stringify(id)} is known; see safe-shutdown runs`);

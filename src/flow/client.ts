@@ -5,7 +5,7 @@ import { parseProgress } from "../report/report-schema.ts";
 import { type Clock, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
 import { connectRedis } from "../system/redis-connection.ts";
-import { requestCancel } from "./cancel.ts";
+import { isCancelled, requestCancel } from "./cancel.ts";
 import type { Catalog } from "./catalog.ts";
 import { type GoingRun, goingRuns } from "./going-on.ts";
 import { listRuns, loadReport, type RunSummary, saveReport } from "./history.ts";
@@ -18,7 +18,8 @@ import { type RunView, type TaskView, viewOf } from "./view.ts";
 
 /** How a run stands, as Redis knows it. */
 export type RunState =
-  | { readonly state: "running"; readonly view: RunView | undefined }
+  /** `cancelled`: nothing more of it is begun, and whoever works on it ends it. */
+  | { readonly state: "running"; readonly cancelled: boolean; readonly view: RunView | undefined }
   | { readonly state: "finished"; readonly report: RunReport; readonly view: RunView | undefined }
   /** It ended without a report: `reason` says why. */
   | { readonly state: "broken"; readonly reason: string }
@@ -81,7 +82,7 @@ export class QueueClient {
     const view = request && withView ? await this.#viewOf(run, request) : undefined;
     if (parent !== undefined && parent.finishedOn === undefined) {
       if (request === undefined) return { state: "broken", reason: `${run} is not a run of safe-shutdown` };
-      return { state: "running", view };
+      return { state: "running", cancelled: await isCancelled(this.#queues, run), view };
     }
     const report = await loadReport(this.#queues, run);
     if (report !== undefined) return { state: "finished", report, view };

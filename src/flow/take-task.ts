@@ -1,6 +1,8 @@
 import { type Job, UnrecoverableError, WaitingError } from "bullmq";
 import { withoutRunning } from "../report/assemble.ts";
 import type { JobReporter, JobResult, Progress } from "../report/job-reporter.ts";
+import type { JobStatus } from "../report/report.ts";
+import { parseProgress } from "../report/report-schema.ts";
 import type { Clock } from "../system/clock.ts";
 import { isCancelled, watchCancel } from "./cancel.ts";
 import { idOf } from "./children.ts";
@@ -77,16 +79,34 @@ export async function takeTask(post: Post, job: Job, token = "", signal?: AbortS
   }
 }
 
-/** What comes too late, or for a host or a run that was given up, is not begun. */
+/** What comes too late, or for a host or a run that was given up, is not begun; what had begun before says so. */
 async function resultInstead(post: Post, task: Task, job: Job): Promise<JobResult | undefined> {
   const { queues, config } = post;
-  const instead = withoutRunning.bind(undefined, task.job, config.host);
+  const hasBegun = job.attemptsStarted > 1; // this time counts
+  const earlier = post.unfinished.get(idOf(job));
+  const instead = (status: JobStatus, reason: string) => {
+    if (earlier !== undefined) return earlier.finish(0, { status, reason });
+    const without = withoutRunning(task.job, config.host, status, reason);
+    return hasBegun ? cutOff(without, job.progress) : without;
+  };
   const late = tooLate({ flow: task.flow, askedAtMs: job.timestamp, hasBegun: true }, post);
   if (late !== undefined) return instead("failed", late);
   const givenUp = reasonGivenUp(await givenUpOf(queues, task.run), task.host);
   if (givenUp !== undefined) return instead("missing", givenUp);
-  if (await isCancelled(queues, task.run)) return instead("skipped", "the run was cancelled before");
-  return undefined;
+  if (!(await isCancelled(queues, task.run))) return undefined;
+  return hasBegun
+    ? instead("partial", "the run was cancelled")
+    : instead("skipped", "the run was cancelled before");
+}
+
+/** Of a job that a worker had begun, and did not end: what it had told by then. It may have done more. */
+function cutOff(result: JobResult, lastWord: unknown): JobResult {
+  const { report } = result;
+  const progress = parseProgress(JSON.stringify(lastWord));
+  const waiting =
+    progress?.waitingFor === undefined ? "" : `; the last it told: waiting for ${progress.waitingFor}`;
+  const reason = `${report.reason}; it had begun and was interrupted: what it did by then is not all known here${waiting}`;
+  return { ...result, report: { ...report, reason, totals: progress?.totals ?? report.totals } };
 }
 
 /** Calls at most once in `ms`; what comes sooner is dropped, since the next report says it too. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { RunReport } from "../../src/index.ts";
 import { LittleApp } from "../support/little-app.ts";
-import { isAlive } from "../support/processes.ts";
+import { isAlive, waitUntil } from "../support/processes.ts";
 import { sharedRedis } from "../support/redis.ts";
 
 const { server } = sharedRedis();
@@ -75,26 +75,74 @@ test("a run can be cancelled from another process, and its worker goes on workin
   expect((await again.report()).verdict).toBe("done");
 });
 
-test("a job that comes to its worker only after the cancellation is not begun", async () => {
+describe("a job whose worker is killed, and whose run is cancelled then,", () => {
+  async function cutOff(app: LittleApp) {
+    const service = await app.startService();
+    const worker = await app.startWorker();
+    const { application } = await app.open();
+    const run = await application.start("stop", { detach: true });
+    await service.wasAsked();
+    const job = app.key("host-here", `${run.id}.0.stop-services.here`);
+    await waitUntil(
+      async () => (await app.redis.hget(job, "progress"))?.includes("waitingFor") === true,
+      "the job to tell how far it is",
+    );
+    worker.signal("SIGKILL");
+    await worker.result;
+    await app.forget(worker);
+    await application.cancel(run.id);
+    return { run, service, application };
+  }
+
+  test("is not begun again, and its report says that it had begun, and what it had told", async () => {
+    const app = littleApp();
+    const { run, service, application } = await cutOff(app);
+    await application.startWorker();
+    await app.expireLocks("host-here");
+    const report = await run.report();
+
+    expect(report.verdict).toBe("partial");
+    const [stopping, ...others] = outline(report);
+    const begun = "it had begun and was interrupted: what it did by then is not all known here";
+    expect(stopping).toMatch(
+      `stop-services: partial (the run was cancelled; ${begun}; the last it told: waiting for crawler (pid ${service.pid}): `,
+    );
+    expect(others).toEqual([
+      "clean-session-locks: skipped (the run was cancelled before)",
+      "check-system: skipped (the run was cancelled before)",
+    ]);
+    expect(service.timesAsked).toBe(1);
+  });
+
+  test("is going on no more for `runs`, though it has not ended", async () => {
+    const app = littleApp();
+    const { run } = await cutOff(app);
+    const told = await app.startCli(["runs", run.id, "--host", "here"]).result;
+    expect(told.stdout.trim()).toBe(
+      `${run.id} is cancelled, and has not ended yet: its worker ends it, or else the next worker or command of its host`,
+    );
+    const { stdout } = await app.startCli(["runs", run.id, "--json", "--host", "here"]).result;
+    expect(JSON.parse(stdout)).toMatchObject({ version: 1, run: run.id, state: "running", cancelled: true });
+  });
+});
+
+test("a job that no worker had taken up when its run was cancelled is skipped", async () => {
   const app = littleApp();
-  const service = await app.startService();
-  const worker = await app.startWorker();
   const { application } = await app.open();
-  const run = await application.start("stop", { detach: true });
-  await service.wasAsked();
-  worker.signal("SIGKILL");
-  await worker.result;
-  await application.cancel(run.id);
-
-  await application.startWorker();
-  await app.expireLocks("host-here");
-  const report = await run.report();
-
-  expect(report.verdict).toBe("partial");
-  expect(report.jobs.map(({ status, reason }) => `${status} ${reason}`)).toEqual(
-    Array(3).fill("skipped the run was cancelled before"),
+  await app.queue("host-here").pause();
+  const run = await application.start("stop");
+  const reporting = run.report();
+  await waitUntil(
+    async () => (await app.redis.exists(app.key("host-here", `${run.id}.0.stop-services.here`))) === 1,
+    "the job to be put into its queue",
   );
-  expect(service.timesAsked).toBe(1);
+  await run.cancel();
+  await app.queue("host-here").resume();
+  expect(outline(await reporting)).toEqual(
+    ["stop-services", "clean-session-locks", "check-system"].map(
+      (job) => `${job}: skipped (the run was cancelled before)`,
+    ),
+  );
 });
 
 test("what has ended, or never was, cannot be cancelled", async () => {
