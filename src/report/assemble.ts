@@ -1,12 +1,6 @@
 import type { JobResult } from "./job-reporter.ts";
-import {
-  type JobReport,
-  type JobStatus,
-  noTotals,
-  type RunReport,
-  type System,
-  type Verdict,
-} from "./report.ts";
+import { type JobReport, type JobStatus, noTotals, type RunReport, type Verdict } from "./report.ts";
+import { systemOf } from "./system-of.ts";
 
 /** What is known of a run apart from what its jobs did. */
 export type RunFacts = Omit<RunReport, "version" | "verdict" | "jobs" | "system"> & {
@@ -30,7 +24,7 @@ export function assemble({ cancelled, ...facts }: RunFacts, told: readonly JobRe
     hosts,
     unreachable,
     jobs: results.map(({ report }) => report),
-    system: systemOf(results),
+    system: systemOf(results, hosts),
     nextSteps,
   };
 }
@@ -70,25 +64,4 @@ function verdictOf(results: readonly JobResult[], isIncomplete: boolean): Verdic
 
 function hasNothing({ status, totals }: JobReport): boolean {
   return (status === "failed" || status === "missing") && totals.done === 0;
-}
-
-/** Of several hosts: their services together, each process with its host; the rest as the first one saw it. */
-function systemOf(results: readonly JobResult[]): System | null {
-  const seen = results.flatMap(({ report, system }) =>
-    system === undefined ? [] : [{ host: report.host, system }],
-  );
-  const [first] = seen;
-  if (first === undefined) return null;
-  if (seen.length === 1) return first.system;
-  const names = new Set(seen.flatMap(({ system }) => system.services.map(({ name }) => name)));
-  const services = [...names].map((name) => ({
-    name,
-    running: seen.flatMap(({ host, system }) =>
-      (system.services.find((service) => service.name === name)?.running ?? []).map((process) => ({
-        ...process,
-        host,
-      })),
-    ),
-  }));
-  return { ...first.system, services };
 }

@@ -32,13 +32,7 @@ const job = z.object({
   scans: z.array(scan).optional(),
 });
 
-const system = z.object({
-  services: z.array(
-    z.object({
-      name,
-      running: z.array(z.object({ pid: z.int(), host: name.optional(), stray: z.literal(true).optional() })),
-    }),
-  ),
+const hostState = {
   redis: z.object({
     reachable: z.boolean(),
     usedMemoryBytes: amount.optional(),
@@ -54,6 +48,20 @@ const system = z.object({
     })
     .nullable(),
   disk: z.object({ freeBytes: amount, totalBytes: amount }),
+};
+
+const system = z.object({
+  services: z.array(
+    z.object({
+      name,
+      running: z.array(z.object({ pid: z.int(), host: name.optional(), stray: z.literal(true).optional() })),
+      stoppedOn: z.array(name).optional(),
+      unknownOn: z.array(name).optional(),
+    }),
+  ),
+  ...hostState,
+  host: name.optional(),
+  others: z.array(z.object({ host: name, ...hostState })).optional(),
 });
 
 const runReport = z.object({

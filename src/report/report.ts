@@ -60,12 +60,8 @@ export interface JobReport {
   readonly scans?: readonly Scan[];
 }
 
-/** What `check-system` saw. Ages in days, rounded down; sizes in bytes. */
-export interface System {
-  readonly services: readonly {
-    readonly name: string;
-    readonly running: readonly { readonly pid: number; readonly host?: string; readonly stray?: true }[];
-  }[];
+/** What `check-system` saw of a host beside its services. Ages in days, rounded down; sizes in bytes. */
+export interface HostState {
   readonly redis: {
     readonly reachable: boolean;
     readonly usedMemoryBytes?: number;
@@ -84,6 +80,21 @@ export interface System {
     readonly advice?: string;
   } | null;
   readonly disk: { readonly freeBytes: number; readonly totalBytes: number };
+}
+
+/** What `check-system` saw. */
+export interface System extends HostState {
+  readonly services: readonly {
+    readonly name: string;
+    readonly running: readonly { readonly pid: number; readonly host?: string; readonly stray?: true }[];
+    /** Only in a report of several hosts: where nothing of it runs, and where nobody looked. */
+    readonly stoppedOn?: readonly string[];
+    readonly unknownOn?: readonly string[];
+  }[];
+  /** Only in a report of several hosts: whose `redis`, `locks`, `session` and `disk` these are. */
+  readonly host?: string;
+  /** Only in a report of several hosts: the same of the other hosts that looked. */
+  readonly others?: readonly (HostState & { readonly host: string })[];
 }
 
 export type Mode = "plan" | "apply";

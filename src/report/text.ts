@@ -1,5 +1,5 @@
 import { formatDuration } from "../config/duration.ts";
-import type { Item, JobReport, Outcome, RunReport, Scan, System } from "./report.ts";
+import type { HostState, Item, JobReport, Outcome, RunReport, Scan, System } from "./report.ts";
 import { countOf, formatBytes, printable } from "./words.ts";
 
 /** How a text is emphasised; each does nothing where there are no colours. */
@@ -19,6 +19,8 @@ export interface TextOptions {
 
 /** How many items of an outcome are shown when not everything is asked for. What failed is always shown. */
 const SHOWN = 12;
+/** How many hosts are named where a service is stopped, or unknown; more are counted. */
+const HOSTS_SHOWN = 10;
 const SIGN: Record<Outcome, string> = { done: "✓", planned: "+", kept: "·", changed: "~", failed: "✗" };
 
 /** The closing summary of a run, for people. */
@@ -89,26 +91,57 @@ function renderItem({ target, outcome, reason }: Item, palette: Palette): string
 
 /** What is running and what is left, as `status` and the end of a shutdown show it. */
 export function renderSystem(system: System, palette: Palette): string[] {
-  const { services, redis, locks, session, disk } = system;
-  const lines = services.map(({ name, running }) => {
-    const pids = running.map(
-      ({ pid, host, stray }) =>
-        `${pid}${host === undefined ? "" : ` on ${printable(host)}`}${stray ? " (stray)" : ""}`,
-    );
-    const state =
-      pids.length === 0 ? palette.dim("stopped") : palette.green(`running, pid ${pids.join(", ")}`);
-    return row("Service", `${printable(name)}: ${state}`);
-  });
-  lines.push(
-    row(
+  const { services, host, others = [] } = system;
+  return [
+    ...services.map((service) =>
+      row("Service", `${printable(service.name)}: ${describeService(service, palette)}`),
+    ),
+    ...renderHost(system, host, palette),
+    ...others.flatMap((other) => renderHost(other, other.host, palette)),
+  ];
+}
+
+/** Of several hosts it says which one a service is stopped on, unless that is all of them. */
+function describeService(
+  { running, stoppedOn = [], unknownOn = [] }: System["services"][number],
+  palette: Palette,
+): string {
+  const pids = running.map(
+    ({ pid, host, stray }) =>
+      `${pid}${host === undefined ? "" : ` on ${printable(host)}`}${stray ? " (stray)" : ""}`,
+  );
+  const isStopped = pids.length === 0 && unknownOn.length === 0;
+  const states = [
+    pids.length > 0 && palette.green(`running, pid ${pids.join(", ")}`),
+    isStopped && palette.dim("stopped"),
+    !isStopped && stoppedOn.length > 0 && palette.dim(`stopped on ${placesOf(stoppedOn)}`),
+    unknownOn.length > 0 && palette.yellow(`unknown on ${placesOf(unknownOn)}`),
+  ];
+  return states.filter(Boolean).join("; ");
+}
+
+function placesOf(hosts: readonly string[]): string {
+  return hosts.length > HOSTS_SHOWN ? `${hosts.length} hosts` : hosts.map(printable).join(", ");
+}
+
+/** What one host saw, with its name where there are several. */
+function renderHost(
+  { redis, locks, session, disk }: HostState,
+  host: string | undefined,
+  palette: Palette,
+): string[] {
+  const rowOf = (label: string, text: string) =>
+    row(label, host === undefined ? text : `${printable(host)}: ${text}`);
+  const lines = [
+    rowOf(
       "Redis",
       redis.reachable
         ? `preserved and reachable, ${formatBytes(redis.usedMemoryBytes ?? 0)} used`
         : palette.yellow(printable(redis.reason ?? "cannot be reached")),
     ),
-  );
-  if (session !== null) lines.push(row("Session", describeSession(session, palette)));
-  lines.push(row("Locks", locks.length === 0 ? "none" : `${locks.length} left`));
+  ];
+  if (session !== null) lines.push(rowOf("Session", describeSession(session, palette)));
+  lines.push(rowOf("Locks", locks.length === 0 ? "none" : `${locks.length} left`));
   for (const { file, ageMs, holder } of locks) {
     lines.push(
       row(
@@ -117,7 +150,7 @@ export function renderSystem(system: System, palette: Palette): string[] {
       ),
     );
   }
-  lines.push(row("Disk", `${formatBytes(disk.freeBytes)} of ${formatBytes(disk.totalBytes)} free`));
+  lines.push(rowOf("Disk", `${formatBytes(disk.freeBytes)} of ${formatBytes(disk.totalBytes)} free`));
   return lines;
 }
 

@@ -44,3 +44,19 @@ test("runs and status tell what goes on", async () => {
   expect((await app.startCli(["status", "--host", "here"]).result).stdout).toMatch(line);
   service.letGo();
 });
+
+test("the report of several hosts says nothing of a host that was not reached but that it is unknown", async () => {
+  const app = new LittleApp({ redisUrl: server().url });
+  const words = ["stop", "--yes", "--hosts", "alpha,beta", "--host", "alpha"];
+  const { code, stdout } = await app.startCli(words).result;
+  expect(code).toBe(3);
+  expect(stdout).toContain("Service   crawler: stopped on alpha; unknown on beta\n");
+  expect(stdout).toContain("Locks     alpha: none\n");
+  expect(stdout).toMatch(/^Disk {6}alpha: /m);
+  const [run] = stdout.match(/run-[\w-]+/) ?? [];
+  const { stdout: json } = await app.startCli(["runs", `${run}`, "--json", "--host", "alpha"]).result;
+  expect(JSON.parse(json)).toMatchObject({
+    unreachable: ["beta"],
+    system: { services: [{ running: [], stoppedOn: ["alpha"], unknownOn: ["beta"] }], host: "alpha" },
+  });
+});

@@ -3,6 +3,7 @@ import { assemble, type RunFacts, withoutRunning } from "../../src/report/assemb
 import { exitCodeOfRun } from "../../src/report/exit-code.ts";
 import { JobReporter, type JobResult } from "../../src/report/job-reporter.ts";
 import type { JobStatus, System } from "../../src/report/report.ts";
+import { parseReport } from "../../src/report/report-schema.ts";
 
 const FACTS: RunFacts = {
   run: "run-1",
@@ -103,17 +104,40 @@ describe("the system", () => {
     expect(assemble(FACTS, [job("done"), seenBy("h1", services)]).system?.services).toEqual(services);
   });
 
-  test("of several hosts has each process with its host", () => {
-    const { system } = assemble(FACTS, [
+  test("of several hosts has each process with its host, where nothing runs, and where nobody looked", () => {
+    const hosts = ["h1", "h2", "h3"];
+    const { system } = assemble({ ...FACTS, hosts, unreachable: ["h3"] }, [
       seenBy("h1", [{ name: "beat", running: [{ pid: 1 }] }]),
       seenBy("h2", [
         { name: "beat", running: [] },
         { name: "workers", running: [{ pid: 1, stray: true }] },
       ]),
+      withoutRunning("check-system", "h3", "missing", "no live worker"),
     ]);
+    const unknownOn = ["h3"];
     expect(system?.services).toEqual([
-      { name: "beat", running: [{ pid: 1, host: "h1" }] },
-      { name: "workers", running: [{ pid: 1, stray: true, host: "h2" }] },
+      { name: "beat", running: [{ pid: 1, host: "h1" }], stoppedOn: ["h2"], unknownOn },
+      { name: "workers", running: [{ pid: 1, stray: true, host: "h2" }], stoppedOn: [], unknownOn },
     ]);
+    const { redis, locks, session, disk, host, others } = system ?? {};
+    expect(host).toBe("h1");
+    expect(others).toEqual([{ host: "h2", redis, locks, session, disk }]);
+  });
+
+  test("of several hosts of which one looked is told as that one's", () => {
+    const { system } = assemble({ ...FACTS, hosts: ["h1", "h2"], unreachable: ["h1"] }, [
+      seenBy("h2", [{ name: "beat", running: [] }]),
+    ]);
+    expect(system).toMatchObject({
+      services: [{ name: "beat", running: [], stoppedOn: ["h2"], unknownOn: ["h1"] }],
+      ...{ host: "h2", others: [] },
+    });
+  });
+
+  test("of several hosts comes back from Redis as it was", () => {
+    const hosts = ["h1", "h2", "h3"];
+    const services = [{ name: "beat", running: [] }];
+    const report = assemble({ ...FACTS, hosts }, [seenBy("h1", services), seenBy("h2", services)]);
+    expect(parseReport(JSON.stringify(report))).toEqual(report);
   });
 });

@@ -80,6 +80,40 @@ Unreachable    h9
 `);
 });
 
+test("of several hosts it is told which host is meant, and where nobody looked", () => {
+  const { locks, ...rest } = system;
+  const text = render({
+    hosts: ["h1", "h2", "h3"],
+    unreachable: ["h3"],
+    system: {
+      ...{ ...rest, locks: [], host: "h1", others: [{ ...rest, locks, session: null, host: "h2" }] },
+      services: [
+        { name: "beat", running: [], stoppedOn: ["h1", "h2"], unknownOn: ["h3"] },
+        { name: "workers", running: [{ pid: 8, host: "h2" }], stoppedOn: ["h1"], unknownOn: ["h3"] },
+        { name: "flower", running: [], stoppedOn: ["h1", "h2"], unknownOn: [] },
+      ],
+    },
+  });
+  expect(text.slice(text.indexOf("Service"), text.indexOf("\n\nTotals"))).toBe(`\
+Service   beat: stopped on h1, h2; unknown on h3
+Service   workers: running, pid 8 on h2; stopped on h1; unknown on h3
+Service   flower: stopped
+Redis     h1: preserved and reachable, 1.5 MB used
+Session   h1: tg.session preserved, 1 day old
+Locks     h1: none
+Disk      h1: 1.0 GB of 4.0 GB free
+Redis     h2: preserved and reachable, 1.5 MB used
+Locks     h2: 1 left
+          a.lock  1h old, held by pid 7 (flock)
+Disk      h2: 1.0 GB of 4.0 GB free`);
+});
+
+test("many hosts are counted", () => {
+  const unknownOn = Array.from({ length: 11 }, (_, n) => `h${n}`);
+  const services = [{ name: "beat", running: [], stoppedOn: ["a"], unknownOn }];
+  expect(render({ system: { ...system, services } })).toContain("beat: stopped on a; unknown on 11 hosts\n");
+});
+
 test("what to do next is said when everything was done, and not before", () => {
   const nextSteps = ["./start.sh"];
   expect(render({ verdict: "done", nextSteps })).toContain("\nNext steps\n  ./start.sh\n");
@@ -139,6 +173,15 @@ describe("a hostile name", () => {
     [
       "of a service",
       { system: { ...system, services: [{ name: forged, running: [{ pid: 1, host: forged }] }] } },
+    ],
+    [
+      "of a host where a service is stopped, or unknown",
+      {
+        system: {
+          ...{ ...system, host: forged, others: [{ ...system, host: forged }] },
+          services: [{ name: "a", running: [], stoppedOn: [forged], unknownOn: [forged] }],
+        },
+      },
     ],
     ["of a lock", { system: { ...system, locks: [{ file: forged, ageMs: 1, holder: forged }] } }],
     ["of a session", { system: { ...system, session: { file: forged, present: false } } }],
