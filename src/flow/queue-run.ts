@@ -151,7 +151,6 @@ export class QueueRun implements Run {
   }
 
   async #lost(follow: FollowOptions): Promise<RunReport> {
-    const later = `When it is back: safe-shutdown runs ${this.id}`;
     if (this.#isCancelled) {
       const what = `interrupted while Redis was lost; ${this.id} goes on when it is back`;
       throw new SafeShutdownError("interrupted", `${what}: safe-shutdown cancel ${this.id}`);
@@ -159,7 +158,12 @@ export class QueueRun implements Run {
     this.#here = await this.#options.finishHere(this.id);
     if (this.#here === undefined) {
       if (!this.#isQueued) throw perhapsQueued(this.id);
-      throw new SafeShutdownError("redis-unreachable", `Redis was lost while following ${this.id}. ${later}`);
+      const later = `When it is back: safe-shutdown runs ${this.id}`;
+      const now = "Here and now, without the queue: the same command with --inline";
+      throw new SafeShutdownError(
+        "redis-unreachable",
+        `Redis was lost while following ${this.id}. ${later}. ${now}`,
+      );
     }
     if (this.#isCancelled) await this.#here.cancel();
     follow.onTrouble?.("Redis did not come back: doing the rest in this process, without it.");

@@ -87,7 +87,7 @@ test("what was finished here is handed in when Redis is back by then: it is in t
   expect(second.attached).toBe(false);
 });
 
-test("whoever only follows a run is told that Redis was lost, and where to look later", async () => {
+test("whoever only follows a run is told that Redis was lost, where to look later, and how not to wait", async () => {
   const redis = await useRedis();
   const app = new LittleApp({ redisUrl: redis.url });
   const service = await app.startService();
@@ -99,7 +99,9 @@ test("whoever only follows a run is told that Redis was lost, and where to look 
   await redis.stop();
   await expect(reporting).rejects.toMatchObject({
     code: "redis-unreachable",
-    message: `Redis was lost while following ${run.id}. When it is back: safe-shutdown runs ${run.id}`,
+    message:
+      `Redis was lost while following ${run.id}. When it is back: safe-shutdown runs ${run.id}. ` +
+      "Here and now, without the queue: the same command with --inline",
   });
   service.letGo();
 });
