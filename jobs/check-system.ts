@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { formatDuration } from "../src/config/duration.ts";
 import { messageOf } from "../src/errors.ts";
+import { commandText } from "../src/report/command.ts";
 import type { System } from "../src/report/report.ts";
 import type { Holder } from "../src/system/locks.ts";
 import { defineJob, type JobContext } from "./job.ts";
@@ -31,7 +32,11 @@ async function services({ processes }: JobContext): Promise<System["services"]> 
       name: service.name,
       running: [
         ...[...new Set(pids)].map((pid) => ({ pid })),
-        ...strays.map(({ pid }) => ({ pid, stray: true as const })),
+        ...strays.map(({ pid, commandLine }) => ({
+          pid,
+          stray: true as const,
+          command: commandText(commandLine),
+        })),
       ],
     };
   });

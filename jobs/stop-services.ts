@@ -1,6 +1,8 @@
 import { z } from "zod";
 import type { Service } from "../src/config/config.ts";
 import { SafeShutdownError } from "../src/errors.ts";
+import { commandText } from "../src/report/command.ts";
+import type { StrayFacts } from "../src/report/report.ts";
 import { countOf } from "../src/report/words.ts";
 import type { FileEntry } from "../src/system/files.ts";
 import type { PidFileFinding, Process } from "../src/system/processes.ts";
@@ -37,7 +39,7 @@ async function tellReserved({ celery, report }: JobContext): Promise<void> {
 }
 
 /** Stops a process, once however often it is asked for; answers whether it is stopped, or in a plan would be. */
-type Stop = (process: Process) => Promise<boolean>;
+type Stop = (process: Process, stray?: StrayFacts) => Promise<boolean>;
 
 /**
  * The processes of an entry are stopped together. It is surveyed afresh: earlier entries took their time. Answers whether
@@ -55,8 +57,8 @@ async function stopService(name: string, force: boolean, context: JobContext): P
   if (state === undefined) return true;
   const { service, pidFiles, strays } = state;
   const stopping = new Map<number, Promise<boolean>>();
-  const stop: Stop = (process) => {
-    const stopped = stopping.get(process.pid) ?? stopProcess(process, service, force, context);
+  const stop: Stop = (process, stray) => {
+    const stopped = stopping.get(process.pid) ?? stopProcess({ process, stray }, service, force, context);
     stopping.set(process.pid, stopped);
     return stopped;
   };
@@ -109,19 +111,20 @@ async function settleStray(
   stop: Stop,
   { processes, report }: JobContext,
 ): Promise<void> {
+  const facts: StrayFacts = { stray: true, command: commandText(stray.commandLine) };
   const foreign = processes.whyForeign(stray, service);
   if (foreign === undefined && (force || service.strays === "stop")) {
-    await stop(stray);
+    await stop(stray, facts);
     return;
   }
   const target = nameOf(service, stray);
   const remedy = "--force stops it, as does `strays: stop` in the config";
-  report.kept(target, `a stray: it has no pid file; ${foreign ?? remedy}`);
+  report.kept(target, `left running; ${foreign ?? remedy}`, facts);
   report.incomplete(`${target} is still running`);
 }
 
 async function stopProcess(
-  process: Process,
+  { process, stray }: { readonly process: Process; readonly stray: StrayFacts | undefined },
   service: Service,
   force: boolean,
   context: JobContext,
@@ -129,7 +132,7 @@ async function stopProcess(
   const { report } = context;
   const options = { ...context, onWait: (what: string) => report.waitingFor(what) };
   const effect = await (force ? kill(process, service, options) : shutDownWarmly(process, service, options));
-  report.add(nameOf(service, process), effect);
+  report.add(nameOf(service, process), effect, stray);
   return effect.outcome === "done" || effect.outcome === "planned";
 }
 

@@ -6,6 +6,7 @@ import {
   noTotals,
   type Outcome,
   type Scan,
+  type StrayFacts,
   type System,
 } from "./report.ts";
 import { countOf } from "./words.ts";
@@ -18,6 +19,16 @@ export interface Progress {
   readonly totals: Readonly<JobReport["totals"]>;
   /** What it waits for right now. */
   readonly waitingFor?: string;
+}
+
+/** An item that stands for many keys. */
+type KeyItem = Required<Pick<Item, "target" | "outcome" | "reason">>;
+
+/** What came of an action on a target, and what it is if it is a stray. */
+interface Told {
+  readonly target: string;
+  readonly effect: Effect;
+  readonly stray?: StrayFacts | undefined;
 }
 
 /** What a job hands over at its end. */
@@ -37,7 +48,7 @@ export class JobReporter {
   readonly #items: Item[] = [];
   readonly #perOutcome: Record<Outcome, number> = { done: 0, planned: 0, kept: 0, changed: 0, failed: 0 };
   readonly #totals = noTotals();
-  readonly #keys = new Map<string, { item: Required<Item>; noun: string; keys: number }>();
+  readonly #keys = new Map<string, { item: KeyItem; noun: string; keys: number }>();
   readonly #incomplete: string[] = [];
   readonly #scans: Scan[] = [];
   #truncated = false;
@@ -51,29 +62,29 @@ export class JobReporter {
   }
 
   /** A candidate that stays as it is, and why. */
-  kept(target: string, reason: string): void {
-    this.addMany([{ target, effect: { outcome: "kept", reason } }]);
+  kept(target: string, reason: string, stray?: StrayFacts): void {
+    this.addMany([{ target, effect: { outcome: "kept", reason }, stray }]);
   }
 
   /** What came of an action on a target. */
-  add(target: string, effect: Effect): void {
-    this.addMany([{ target, effect }]);
+  add(target: string, effect: Effect, stray?: StrayFacts): void {
+    this.addMany([{ target, effect, stray }]);
   }
 
   /** The same for many at once: whoever watches is told once. */
-  addMany(many: readonly { readonly target: string; readonly effect: Effect }[]): void {
-    for (const { target, effect } of many) {
+  addMany(many: readonly Told[]): void {
+    for (const { target, effect, stray } of many) {
       const { outcome, reason } = effect;
       this.#perOutcome[outcome] += 1;
       if (this.#perOutcome[outcome] > ITEMS_KEPT) this.#truncated = true;
-      else this.#items.push(reason === undefined ? { target, outcome } : { target, outcome, reason });
+      else this.#items.push({ target, outcome, ...(reason !== undefined && { reason }), ...stray });
       this.#count(outcome, 1, "bytes" in effect ? effect.bytes : 0);
     }
     this.#onProgress({ totals: this.#totals });
   }
 
   /** Keys of a rule (or what `noun` says), which share one item per reason: `12 keys older than 8m`. May be told page by page. */
-  countKeys(item: Required<Item>, keys: number, bytes = 0, noun = "key"): void {
+  countKeys(item: KeyItem, keys: number, bytes = 0, noun = "key"): void {
     const name = `${item.target} ${item.outcome} ${item.reason}`;
     const known = this.#keys.get(name);
     this.#keys.set(name, { item, noun, keys: (known?.keys ?? 0) + keys });

@@ -17,6 +17,8 @@ const scan = z.object({
   ...{ durationMs: amount, keysPerSecond: amount, note: z.string().optional() },
 });
 
+const stray = { stray: z.literal(true).optional(), command: z.string().optional() };
+
 const job = z.object({
   job: name,
   host: name,
@@ -27,7 +29,7 @@ const job = z.object({
     ...{ done: amount, planned: amount, kept: amount, changed: amount, failed: amount },
     bytes: amount,
   }),
-  items: z.array(z.object({ target: z.string(), outcome, reason: z.string().optional() })),
+  items: z.array(z.object({ target: z.string(), outcome, reason: z.string().optional(), ...stray })),
   truncated: z.boolean(),
   scans: z.array(scan).optional(),
 });
@@ -54,7 +56,7 @@ const system = z.object({
   services: z.array(
     z.object({
       name,
-      running: z.array(z.object({ pid: z.int(), host: name.optional(), stray: z.literal(true).optional() })),
+      running: z.array(z.object({ pid: z.int(), host: name.optional(), ...stray })),
       stoppedOn: z.array(name).optional(),
       unknownOn: z.array(name).optional(),
     }),

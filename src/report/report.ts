@@ -18,7 +18,14 @@ export interface Item {
   readonly target: string;
   readonly outcome: Outcome;
   readonly reason?: string;
+  /** It is a process that no pid file leads to, found by its command line alone. */
+  readonly stray?: true;
+  /** Of a stray: how it was started, shortened and without passwords. */
+  readonly command?: string;
 }
+
+/** What is to be known of a process that no pid file leads to. */
+export type StrayFacts = Required<Pick<Item, "stray" | "command">>;
 
 /** How many targets ended in each outcome, and the bytes freed (in a plan: that would be freed). */
 export type Totals = Record<Outcome, number> & { bytes: number };
@@ -86,7 +93,12 @@ export interface HostState {
 export interface System extends HostState {
   readonly services: readonly {
     readonly name: string;
-    readonly running: readonly { readonly pid: number; readonly host?: string; readonly stray?: true }[];
+    readonly running: readonly {
+      readonly pid: number;
+      readonly host?: string;
+      readonly stray?: true;
+      readonly command?: string;
+    }[];
     /** Only in a report of several hosts: where nothing of it runs, and where nobody looked. */
     readonly stoppedOn?: readonly string[];
     readonly unknownOn?: readonly string[];

@@ -61,7 +61,9 @@ function renderJob(job: JobReport, { hosts, mode }: RunReport, { palette, verbos
   ];
   for (const outcome of ["done", "planned", "failed", "changed", "kept"] as const) {
     const items = job.items.filter((item) => item.outcome === outcome);
-    const shown = verbose || outcome === "failed" ? items : items.slice(0, SHOWN);
+    const strays = items.filter(({ stray }) => stray); // nobody expects them: always shown, and first
+    const others = items.filter(({ stray }) => !stray);
+    const shown = [...strays, ...(verbose || outcome === "failed" ? others : others.slice(0, SHOWN))];
     lines.push(...shown.map((item) => renderItem(item, palette)));
     const hidden = items.length - shown.length;
     if (hidden > 0) lines.push(palette.dim(`  ${SIGN[outcome]} … ${hidden} more ${outcome} (-v shows them)`));
@@ -84,9 +86,14 @@ function renderScan(
   ];
 }
 
-function renderItem({ target, outcome, reason }: Item, palette: Palette): string {
-  const line = `  ${SIGN[outcome]} ${printable(target)}${reason === undefined ? "" : `  ${palette.dim(printable(reason))}`}`;
+function renderItem({ target, outcome, reason, stray, command }: Item, palette: Palette): string {
+  const what = stray ? palette.yellow(`, stray without a pid file${commandOf(command)}`) : "";
+  const line = `  ${SIGN[outcome]} ${printable(target)}${what}${reason === undefined ? "" : `  ${palette.dim(printable(reason))}`}`;
   return outcome === "failed" ? palette.red(line) : line;
+}
+
+function commandOf(command: string | undefined): string {
+  return command === undefined ? "" : `: ${printable(command)}`;
 }
 
 /** What is running and what is left, as `status` and the end of a shutdown show it. */
@@ -107,8 +114,8 @@ function describeService(
   palette: Palette,
 ): string {
   const pids = running.map(
-    ({ pid, host, stray }) =>
-      `${pid}${host === undefined ? "" : ` on ${printable(host)}`}${stray ? " (stray)" : ""}`,
+    ({ pid, host, stray, command }) =>
+      `${pid}${host === undefined ? "" : ` on ${printable(host)}`}${stray ? palette.yellow(` (stray${commandOf(command)})`) : ""}`,
   );
   const isStopped = pids.length === 0 && unknownOn.length === 0;
   const states = [

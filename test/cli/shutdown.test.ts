@@ -152,13 +152,18 @@ test("a stray is reported and left with --yes (exit 3), and stopped with --force
 
   const kept = await cli.run("stop --yes");
   expect(kept.code).toBe(3);
-  expect(kept.stdout).toContain(
-    `celery-workers (pid ${worker.pid})  a stray: it has no pid file; --force stops it`,
+  const stray = new RegExp(
+    `celery-workers \\(pid ${worker.pid}\\), stray without a pid file: \\S.*worker.*  (.*)`,
   );
+  expect(stray.exec(kept.stdout)?.[1]).toContain("left running; --force stops it");
   expect(readFileSync(`/proc/${worker.pid}/cmdline`, "utf8")).toContain("worker");
 
-  const forced = await cli.run("stop --force");
+  const planned = await cli.run("stop --force -n -q");
+  expect(stray.exec(planned.stdout)?.[1]).toMatch(/^SIGKILL to \d+ processes$/);
+
+  const forced = await cli.run("stop --force -q");
   expect(forced.code).toBe(0);
+  expect(stray.exec(forced.stdout)?.[1]).toMatch(/^killed \(\d+ processes\)/);
   expect([worker.pid, ...worker.pool].filter((pid) => existsSync(`/proc/${pid}/cwd`))).toEqual([]);
 });
 

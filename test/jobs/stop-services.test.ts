@@ -197,8 +197,33 @@ describe("a stray", () => {
     const { lines, report } = await app.run("stop-services", { switches: { force } });
     expect(isAlive(pid)).toBe(!isStopped);
     expect(report.status).toBe(isStopped ? "done" : "partial");
-    if (!isStopped)
-      expect(lines).toEqual([expect.stringMatching(/kept: a stray: it has no pid file; --force/)]);
+    if (!isStopped) expect(lines).toEqual([expect.stringMatching(/kept: left running; --force/)]);
+  });
+
+  test.each([
+    { mode: "plan", switches: { force: true }, outcome: "planned" },
+    { mode: "apply", switches: { force: true }, outcome: "done" },
+    { mode: "apply", switches: { force: false }, outcome: "kept" },
+  ] as const)("is called one, with its command line, in $mode with $switches: $outcome", async (options) => {
+    const app = await makeApp(services());
+    const { pid } = await spawnIdle({ cwd: app.root, words: ["celery", "worker", "--token", "hunter2"] });
+    const { items } = await app.run("stop-services", options);
+    expect(items).toMatchObject([
+      {
+        target: `workers (pid ${pid})`,
+        outcome: options.outcome,
+        stray: true,
+        command: expect.stringMatching(/idle\.cjs celery worker --token \*\*\*$/),
+      },
+    ]);
+  });
+
+  test("is not what a process with a pid file is called", async () => {
+    const app = await makeApp(services());
+    await start(app, "worker");
+    const { items } = await app.run("stop-services", { mode: "plan", switches: { force: true } });
+    expect(items.filter(({ target }) => target.startsWith("workers"))).toHaveLength(1);
+    expect(items.filter((item) => "stray" in item || "command" in item)).toEqual([]);
   });
 });
 

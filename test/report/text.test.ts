@@ -227,3 +227,42 @@ test("without locks and without Redis that is said", () => {
   expect(text).toContain("Redis     away\n");
   expect(text).not.toContain("Session");
 });
+
+describe("a stray", () => {
+  const command = "python3 migrate_api_db.py";
+  const stray = { stray: true, command } as const;
+  const line = "api (pid 7), stray without a pid file: python3 migrate_api_db.py";
+
+  test.each(["planned", "done", "kept", "failed"] as const)("that is %s is called one", (outcome) => {
+    const item = { target: "api (pid 7)", outcome, reason: "SIGKILL to 1 process", ...stray };
+    expect(render({ jobs: [job([item])] })).toContain(` ${line}  SIGKILL to 1 process\n`);
+  });
+
+  test("is shown before all others, however many these are", () => {
+    const others = Array.from(
+      { length: 30 },
+      (_, n): Item => ({ target: `api (pid ${n})`, outcome: "planned" }),
+    );
+    const text = render({
+      jobs: [job([...others, { target: "api (pid 7)", outcome: "planned", ...stray }])],
+    });
+    expect(text).toContain(`${line}\n  + api (pid 0)\n`);
+    expect(text).toContain("18 more planned");
+  });
+
+  test("is listed with its command line where the system is shown, as before the question", () => {
+    const services = [{ name: "api", running: [{ pid: 6 }, { pid: 7, ...stray }] }];
+    expect(render({ system: { ...system, services } })).toContain(
+      "Service   api: running, pid 6, 7 (stray: python3 migrate_api_db.py)\n",
+    );
+  });
+
+  test("forges no line with its command line", () => {
+    const evil = { stray: true, command: "api\n✓ all done\x1b[2J" } as const;
+    const text = render({
+      jobs: [job([{ target: "api (pid 7)", outcome: "planned", ...evil }])],
+      system: { ...system, services: [{ name: "api", running: [{ pid: 7, ...evil }] }] },
+    });
+    expect(text.split("api\\x0a✓ all done\\x1b[2J")).toHaveLength(3);
+  });
+});

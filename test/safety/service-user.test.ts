@@ -57,7 +57,7 @@ describe.runIf(isRoot)("a service that names its user", () => {
     const file = put(app.root, "pids/worker.pid", `${pid}\n`, 0); // root's, so it may name anybody
     for (const force of [false, true]) {
       const { lines, report } = await app.run("stop-services", { switches: { force } });
-      const stray = `workers (pid ${pid}): kept: a stray: it has no pid file; ${reason}`;
+      const stray = `workers (pid ${pid}): kept: left running; ${reason}`;
       expect(lines).toEqual([`pids/worker.pid: kept: pid ${pid} is not the service's: ${reason}`, stray]);
       expect(report.status).toBe("partial");
     }
