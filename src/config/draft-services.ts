@@ -1,5 +1,6 @@
 import { basename, dirname, join } from "node:path";
 import { escapeGlob } from "./always-preserved.ts";
+import { expressionFor, expressionOfName } from "./draft-expression.ts";
 
 /** A service as it is guessed from pid files. */
 export interface ServiceDraft {
@@ -26,31 +27,62 @@ const CELERY = [
   },
 ];
 
-/** The services that pid files speak of: Celery's by their known names, others by the file's own name. */
-export function draftServices(pidFiles: readonly string[]): ServiceDraft[] {
+/** What is known of an application's services: its pid files, and the command lines of those that run. */
+interface Known {
+  readonly pidFiles: readonly string[];
+  readonly programs: ReadonlyMap<string, string>;
+}
+
+/**
+ * The services that pid files speak of: Celery's by their known names, unless what runs is something else; others by the
+ * file's own name.
+ */
+export function draftServices({ pidFiles, programs }: Known): ServiceDraft[] {
   let rest = pidFiles;
   const known = CELERY.flatMap(({ says, ...service }) => {
-    const own = rest.filter((path) => says.test(basename(path)));
+    const isRunning = new RegExp(service.matches);
+    const own = rest.filter((path) => {
+      const program = programs.get(path);
+      return says.test(basename(path)) && (program === undefined || isRunning.test(program));
+    });
     rest = rest.filter((path) => !own.includes(path));
     return own.length === 0 ? [] : [{ ...service, pidFiles: globsOf(own) }];
   });
-  return [...known, ...otherServices(rest)];
+  return [...known, ...otherServices({ pidFiles: rest, programs })];
 }
 
 /** One service for each program that has pid files; the numbers at the end of their names do not count. */
-function otherServices(pidFiles: readonly string[]): ServiceDraft[] {
-  const programs = new Map<string, string[]>();
+function otherServices({ pidFiles, programs }: Known): ServiceDraft[] {
+  const names = new Map<string, string[]>();
   for (const path of pidFiles) {
-    const program = basename(path, ".pid").replace(/[^A-Za-z]*$/, "");
-    programs.set(program, [...(programs.get(program) ?? []), path]);
+    const name = basename(path, ".pid").replace(/[^A-Za-z]*$/, "");
+    names.set(name, [...(names.get(name) ?? []), path]);
   }
   const taken = new Set(CELERY.map(({ name }) => name));
-  return [...programs].map(([program, paths]) => ({
-    name: freeName(program, taken),
+  return [...names].map(([name, paths]) => ({
+    name: freeName(name, taken),
     pidFiles: globsOf(paths),
-    matches: program === "" ? "command of this service" : literal(program),
-    note: "check the expression against its command line",
+    ...identityOf(
+      name,
+      paths.flatMap((path) => programs.get(path) ?? []),
+    ),
   }));
+}
+
+/** By what runs now; else by the name. */
+function identityOf(name: string, commandLines: readonly string[]): Pick<ServiceDraft, "matches" | "note"> {
+  const expressions = commandLines.map(
+    (line) =>
+      CELERY.find(({ matches }) => new RegExp(matches).test(line))?.matches ?? expressionFor(line) ?? "",
+  );
+  if (expressions.length > 0 && !expressions.includes(""))
+    return { matches: [...new Set(expressions)].join("|"), note: "matches what its pid file names now" };
+  const matches = name === "" ? "command of this service" : expressionOfName(name);
+  const isMatching = commandLines.every((line) => new RegExp(matches).test(line));
+  const note = isMatching
+    ? "guessed: check the expression against its command line"
+    : "guessed, and does not match what runs now: write what does";
+  return { matches, note };
 }
 
 function freeName(program: string, taken: Set<string>): string {
@@ -82,8 +114,4 @@ function commonStart(names: readonly string[]): string {
   let length = first.length;
   while (!others.every((name) => name.startsWith(first.slice(0, length)))) length--;
   return first.slice(0, length);
-}
-
-function literal(text: string): string {
-  return text.replaceAll(/[\\^$.*+?()[\]{}|]/g, "\\$&");
 }

@@ -10,7 +10,7 @@ import { NAME } from "./schema.ts";
  */
 export async function draftConfig(root: string): Promise<string> {
   const survey = await surveyRoot(root);
-  const services = draftServices(survey.pidFiles);
+  const services = draftServices(survey);
   const sections = [
     header(survey, root),
     servicesSection(services),

@@ -1,4 +1,5 @@
 import type { Problem } from "../errors.ts";
+import { bareWords } from "./bare-words.ts";
 import { type ConfigPath, toProblem } from "./config-path.ts";
 import { redactText } from "./redact.ts";
 import type { ConfigFile } from "./schema.ts";
@@ -12,6 +13,7 @@ export function configWarnings(written: ConfigFile, source: Source): Problem[] {
     const hint = 'add services, locks, temp or redis.prune; "safe-shutdown init" shows how';
     warnings.push({ path: "(top)", message: "there is nothing to stop and nothing to clean", hint });
   }
+  for (const finding of bareWords(written)) warnings.push(toProblem(finding, source.placeOf(finding.path)));
   const urls: { path: ConfigPath; url: string | undefined }[] = [
     { path: ["redis", "url"], url: redis.url },
     { path: ["queue", "url"], url: written.queue.url },

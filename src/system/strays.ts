@@ -48,7 +48,8 @@ export function isSafeShutdown(commandLine: string): boolean {
   return program === OWN_PROGRAM || /(?:^|\/)safe-shutdown(?:\/dist\/src\/cli\/main\.js)?$/.test(program);
 }
 
-function isInterpreter(word: string | undefined): boolean {
+/** Whether the first word of a command line only runs what its arguments name. */
+export function isInterpreter(word: string | undefined): boolean {
   return INTERPRETER.test(basename(word ?? ""));
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import glob from "fast-glob";
+import { programOfPidFile } from "./program-of-pid-file.ts";
 import { readTextFile } from "./text-file.ts";
 
 /** What an application keeps in its root; paths are relative to it, sorted. */
@@ -7,6 +8,8 @@ export interface RootSurvey {
   /** From pyproject.toml or package.json. */
   readonly projectName: string | undefined;
   readonly pidFiles: readonly string[];
+  /** By pid file: the command line of the running process that it names. */
+  readonly programs: ReadonlyMap<string, string>;
   readonly lockFiles: readonly string[];
   readonly sessionFiles: readonly string[];
   readonly beatSchedules: readonly string[];
@@ -43,10 +46,17 @@ export async function surveyRoot(root: string): Promise<RootSurvey> {
       })
     ).sort();
   const logs = await find(["**/*.log", "**/*.log.*"]);
+  const pidFiles = await find(["**/*.pid"]);
   const settings = await find(["*.json", "config/*.json"]);
   return {
     projectName: projectNameOf(root),
-    pidFiles: await find(["**/*.pid"]),
+    pidFiles,
+    programs: new Map(
+      pidFiles.flatMap((path) => {
+        const program = programOfPidFile(root, path);
+        return program === undefined ? [] : [[path, program] as const];
+      }),
+    ),
     lockFiles: await find(["**/*.lock"]),
     sessionFiles: await find(["**/*.session"]),
     beatSchedules: await find(["**/celerybeat-schedule*"]),

@@ -1,7 +1,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { draftConfig } from "../../src/config/draft.ts";
+import { handsOn, put } from "../support/hands.ts";
+import { spawnIdle, spawnProcess } from "../support/processes.ts";
 import { load, rootWith } from "./workshop.ts";
 
 /** Drafts a config for these files, writes it and loads it. */
@@ -16,9 +18,9 @@ test("for the scraper it finds what the built-in policy knows", async () => {
   const { config, text, origins } = await drafted({
     "pyproject.toml": '[build-system]\nname = "no"\n\n[project]\nversion = "1"\nname = "my scraper!"\n',
     "pids/celery_beat.pid": "1",
-    "pids/celery_default.pid": "2",
-    "pids/celery_media.pid": "3",
-    "pids/flower.pid": "4",
+    "pids/celery_default.pid": "4194302",
+    "pids/celery_media.pid": "4194303",
+    "pids/flower.pid": "4194304",
     "telegram_session.session": "",
     "telegram.lock": "",
     "poetry.lock": "",
@@ -101,4 +103,73 @@ test("broken and odd files are no obstacle", async () => {
     "x [1]/b.lock": "",
   });
   expect(config.locks[0]?.patterns).toEqual(["x \\[1\\]/*.lock", "*.lock"]);
+});
+
+describe("of what runs", () => {
+  /** A Python program that does nothing, in the root, as an operator would start it. */
+  async function startIn(root: string, script: string, pidFile?: string) {
+    writeFileSync(join(root, script), 'print("ready", flush=True)\nimport time\ntime.sleep(600)\n');
+    const { pid } = await spawnProcess({
+      command: "python3",
+      args: [script],
+      cwd: root,
+      readyLine: /^ready$/,
+    });
+    if (pidFile !== undefined) put(root, pidFile, `${pid}\n`, 0);
+    return pid;
+  }
+
+  async function draftOf(root: string) {
+    writeFileSync(join(root, "safe-shutdown.yaml"), await draftConfig(root));
+    return load(root);
+  }
+
+  test.each([
+    { service: "api", other: "migrate_api_db.py", isRunning: true },
+    { service: "api", other: "migrate_api_db.py", isRunning: false },
+    { service: "mailer", other: "import-mailer-list.py", isRunning: true },
+    { service: "mailer", other: "import-mailer-list.py", isRunning: false },
+    { service: "old", other: "old-thing.py", isRunning: false },
+  ])("$other is no stray of $service, which ran when the draft was made: $isRunning", async (given) => {
+    const root = rootWith({ [`pids/${given.service}.pid`]: "4194304" });
+    if (given.isRunning) await startIn(root, `${given.service}.py`, `pids/${given.service}.pid`);
+    const { config, warnings } = await draftOf(root);
+    const pid = given.isRunning ? undefined : await startIn(root, `${given.service}.py`);
+    await startIn(root, given.other);
+
+    const [state] = await handsOn(root, { services: config.services }).processes.survey();
+
+    expect(state?.pidFiles).toMatchObject([{ state: given.isRunning ? "running" : "gone" }]);
+    expect(state?.strays.map((stray) => stray.pid)).toEqual(pid === undefined ? [] : [pid]);
+    expect(warnings).toEqual([]);
+  });
+
+  test("the expression is made from the command line, and the file says so", async () => {
+    const root = rootWith();
+    await startIn(root, "serve.py", "pids/api.pid");
+    const { config } = await draftOf(root);
+    expect(config.services[0]?.matches.source).toBe(
+      String.raw`^(\S*\/)?python[\d.]* (-\S+ )*(\S*\/)?serve\.py( |$)`,
+    );
+    expect(await draftConfig(root)).toContain("# matches what its pid file names now");
+  });
+
+  test("a worker that is none of Celery's is a service of its own; one that is, whatever its file, is Celery's", async () => {
+    const root = rootWith();
+    await startIn(root, "crawl.py", "pids/worker.pid");
+    const { pid } = await spawnIdle({ cwd: root, words: ["celery", "-A", "app", "worker"] });
+    put(root, "pids/tasks.pid", `${pid}\n`, 0);
+    const { config } = await draftOf(root);
+    expect(config.services.map(({ name, matches }) => [name, matches.source])).toEqual([
+      ["tasks", "celery.*\\bworker\\b"],
+      ["worker", expect.stringContaining("crawl")],
+    ]);
+  });
+
+  test("a pid file that is older than its process says nothing of the service", async () => {
+    const root = rootWith();
+    const pid = await startIn(root, "migrate.py");
+    put(root, "pids/api.pid", `${pid}\n`);
+    expect((await draftOf(root)).config.services[0]?.matches.test("python3 migrate.py")).toBe(false);
+  });
 });
