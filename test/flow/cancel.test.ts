@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { RunReport } from "../../src/index.ts";
@@ -124,6 +124,30 @@ describe("a job whose worker is killed, and whose run is cancelled then,", () =>
     const { stdout } = await app.startCli(["runs", run.id, "--json", "--host", "here"]).result;
     expect(JSON.parse(stdout)).toMatchObject({ version: 1, run: run.id, state: "running", cancelled: true });
   });
+});
+
+test("a job that was to be tried again when its run was cancelled is not, and what it did is in the report", async () => {
+  const jobs = [{ module: "fails.mjs", flows: ["stop"], before: "stop-services" }];
+  const app = new LittleApp({ redisUrl: server().url, config: { jobs } });
+  writeFileSync(
+    join(app.root, "fails.mjs"),
+    `export default {
+       name: "fails", summary: "Fail.", runsOn: "every host",
+       run: async (_, { report }) => { report.add("one", { outcome: "done", bytes: 1 }); throw new Error("no"); },
+     };`,
+  );
+  const { application } = await app.open();
+  const run = await application.start("stop");
+  const reporting = run.report();
+  const job = app.key("host-here", `${run.id}.0.fails.here`);
+  await waitUntil(async () => Number(await app.redis.hget(job, "atm")) > 0, "the job to have failed");
+  await run.cancel();
+  const { jobs: told } = await reporting;
+  expect(told[0]).toMatchObject({
+    ...{ job: "fails", status: "partial", reason: "the run was cancelled" },
+    items: expect.arrayContaining([{ target: "one", outcome: "done" }]),
+  });
+  expect(told.slice(1).map(({ status }) => status)).toEqual(Array(3).fill("skipped"));
 });
 
 test("a job that no worker had taken up when its run was cancelled is skipped", async () => {
