@@ -216,7 +216,9 @@ describe("many hosts", () => {
     const cleaned = await app.queue("host-here").getJob(`${run.id}.1.clean-session-locks.here`);
     expect(cleaned?.processedOn).toBeGreaterThanOrEqual(stopped?.finishedOn ?? Number.NaN);
     expect([...left(app, "stale.lock"), ...left(there, "stale.lock")]).toEqual([]);
-    expect(report.system?.services).toEqual([{ name: "crawler", running: [] }]);
+    expect(report.system?.services).toEqual([
+      { name: "crawler", running: [], stoppedOn: ["here", "there"], unknownOn: [] },
+    ]);
   });
 
   test("one whose worker was killed is given up at the deadline of the stage, and does nothing later", async () => {

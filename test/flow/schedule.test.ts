@@ -299,9 +299,9 @@ describe("the schedule", () => {
     const { application } = await app.open({ redisUrl: "redis://127.0.0.1:1/0" });
     const states = await application.schedule();
     expect(states.map(({ name, cron, timezone, last }) => [name, cron, timezone, last])).toEqual([
-      ["india", "30 2 * * *", "Asia/Kolkata", undefined],
-      ["utc", "5 0 * * *", "UTC", undefined],
-      ["local", "*/15 * * * *", undefined, undefined],
+      ["india", "30 2 * * *", "Asia/Kolkata", null],
+      ["utc", "5 0 * * *", "UTC", null],
+      ["local", "*/15 * * * *", undefined, null],
     ]);
     const [india, utc, local] = states.map(({ next }) => next);
     expect(india?.map((time) => time.slice(11))).toEqual(Array(3).fill("21:00:00.000Z"));
