@@ -9,6 +9,7 @@ describe.concurrent.each([0, 1])("ten commands at the same moment, with %i worke
     const commands = Array.from({ length: 10 }, () => scene.command());
     const follows = /stop-services: running/;
     await Promise.all(commands.map(({ stderr }) => stderr.waitFor(follows, 120_000)));
+    await scene.service.wasAsked(1, 120_000); // the stage runs a while before it asks
     scene.service.letGo();
     const results = await Promise.all(commands.map(({ result }) => result));
     expect(new Set(results.map(({ stdout }) => stdout)).size).toBe(1);
