@@ -12,10 +12,10 @@ describe.concurrent.each([0, 1])("ten commands at the same moment, with %i worke
     await scene.service.wasAsked(1, 120_000); // the stage runs a while before it asks
     scene.service.letGo();
     const results = await Promise.all(commands.map(({ result }) => result));
+    for (const result of results) expect(result, result.stderr).toMatchObject({ code: 0 });
     expect(new Set(results.map(({ stdout }) => stdout)).size).toBe(1);
     expect(await scene.app.redis.zcard(scene.app.key("history", "shutdown"))).toBe(1);
     expect(scene.service.timesAsked).toBe(1);
-    for (const result of results) expect(result, result.stderr).toMatchObject({ code: 0 });
     const [first] = results;
     if (first !== undefined) await expectUndisturbed(scene, first);
   });
