@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { parseDuration } from "../src/config/duration.ts";
 import { LONG_FORMS, runLongForms } from "./soak/long-forms.ts";
+import { asksForMechanisms, takeOutMechanisms } from "./soak/mechanisms.ts";
 import { Tallies } from "./soak/tally.ts";
 
 /*
@@ -48,6 +49,7 @@ async function main(): Promise<number> {
     tell(`--for: expected a duration such as 30m, got ${JSON.stringify(values.for)}`);
     return 2;
   }
+  if (asksForMechanisms(values.only)) return takeOutMechanisms(values.only, tell);
   const folder = mkdtempSync(join(tmpdir(), "safe-shutdown-soak-"));
   const tallies = new Tallies();
   const forms = LONG_FORMS.filter(({ name }) => values.only === undefined || name.includes(values.only));
