@@ -16,6 +16,9 @@ import { Tallies } from "./soak/tally.ts";
  * At the end it prints how often each case passed and failed, and what it counted. `--only` takes a part of a case's name,
  * such as `attacks`, `parsers: a config` or `worker is killed`; `faults` is the whole fault suite. What the programs of a
  * failed case said is kept. Exit code 1 when any case has failed.
+ *
+ * `--only mechanisms`, or `--only "mechanisms: <part of a promise>"`, is apart from these: see soak/mechanisms.ts. It takes
+ * some 40 minutes.
  */
 
 const LATEST_FAULT_MS = 3_000;

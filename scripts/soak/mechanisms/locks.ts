@@ -65,7 +65,7 @@ export const LOCKS: readonly Mechanism[] = [
   {
     promise: "A lock that names a live owner is live, in whatever form",
     edits: [{ file: LOCKS_HAND, find: "if (named !== undefined) return named;", replace: "" }],
-    test: { file: OF_LOCKS, name: "while the owner named in it as $form is" },
+    test: { file: OF_LOCKS, name: "while the owner named in it as" },
   },
   {
     promise: "A lock that names a live owner is live, in whatever form",
@@ -133,7 +133,7 @@ export const LOCKS: readonly Mechanism[] = [
         replace: "if (owners.length < 0) return unknown(",
       },
     ],
-    test: { file: OF_OWNERS, name: "is kept when it leads to %s" },
+    test: { file: OF_OWNERS, name: "is kept when it leads to" },
   },
   {
     promise: "A link as Chrome and Emacs make it is judged by its text",

@@ -31,7 +31,7 @@ export const SWEEPERS: readonly Mechanism[] = [
         replace: "this.#isFull = amount > 1e9 + room.amount + bytes + room.bytes;",
       },
     ],
-    test: { file: SWEEPERS_TEST, name: "a limit of $limit is kept to" },
+    test: { file: SWEEPERS_TEST, name: "is kept to" },
   },
   {
     promise: "A sweeper acts in no directory that it does not hold",
