@@ -38,18 +38,22 @@ async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]
     const condemned: Condemned[] = [];
     const staying: { target: string; effect: Effect }[] = [];
     for (const { rule, path, entry, kept } of found) {
-      const contents =
-        entry !== undefined && rule.kind === "directories"
-          ? await files.unitOf(entry, rule.holding)
-          : undefined;
+      if (entry === undefined) {
+        staying.push({ target: path, effect: { outcome: "kept", reason: kept } });
+        continue;
+      }
+      const contents = rule.kind === "directories" ? await files.unitOf(entry, rule.holding) : undefined;
       const look = (servicesNow: typeof survey) =>
-        entry === undefined ? kept : reasonToKeep(entry, contents, rule, isLock, servicesNow, context);
+        reasonToKeep(entry, contents, rule, isLock, servicesNow, context);
       const answer = look(firstSurvey);
       const reason = answer instanceof Promise ? await answer : answer;
       if (reason !== undefined) staying.push({ target: path, effect: { outcome: "kept", reason } });
-      else if (entry !== undefined)
+      else
         condemned.push({
-          ...{ entry, rule, reason: reasons.get(rule) ?? describe(rule), unit: contents?.unit },
+          entry,
+          rule,
+          reason: reasons.get(rule) ?? describe(rule),
+          unit: contents?.unit,
           quarantineMs: "quarantineMs" in rule ? rule.quarantineMs : undefined,
           // what is kept for a process's sake: it may have started meanwhile
           lastLook: isForAProcess(rule) ? () => look(lastSurvey) : undefined,

@@ -15,6 +15,8 @@ let hasLostOutput = false;
 setFlagsFromString("--heap-growing-percent=30");
 /** What is new is soon garbage, or stays: room for more of it would be 30 MB, and save nothing. */
 setFlagsFromString("--semi-space-growth-factor=1");
+/** So it is little at a time: to wake other threads for it, and to wait for them, takes longer than to do it. */
+setFlagsFromString("--no-parallel-scavenge");
 
 /** Whoever does not listen is no error of ours: a reader that has seen enough, such as `head`, or a closed terminal. */
 const NOBODY_LISTENS: readonly (string | undefined)[] = ["EPIPE", "EIO"];

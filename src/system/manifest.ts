@@ -28,6 +28,7 @@ export interface ManifestOptions {
   readonly clock: Clock;
 }
 
+const syncData = promisify(fdatasync);
 const BUFFER_BYTES = 1_048_576;
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
 const OPEN = O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK;
@@ -74,12 +75,12 @@ export class Manifest {
    * Resolves when the lines are on disk. Throws `refused` when they are not, or may not be: then nothing of what they
    * name may be removed.
    */
-  async record(lines: readonly string[]): Promise<void> {
-    if (lines.length === 0) return;
+  async record(lines: string): Promise<void> {
+    if (lines === "") return;
     this.#descriptor ??= this.#open();
     try {
-      this.#write(this.#descriptor, lines.join(""));
-      await promisify(fdatasync)(this.#descriptor);
+      this.#write(this.#descriptor, lines);
+      await syncData(this.#descriptor);
     } catch (error) {
       this.close(); // what is written next must not go on in the middle of a line
       throw refusal(this.#name, reasonOf(error), error);

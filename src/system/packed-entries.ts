@@ -33,21 +33,54 @@ export function packEntries(entries: readonly FileEntry[]): PackedEntries {
   return { paths: entries.map(({ path }) => path), numbers, inodes };
 }
 
-export function unpackEntries({ paths, numbers, inodes }: PackedEntries): FileEntry[] {
-  const number = (index: number) => numbers[index] ?? Number.NaN;
-  return paths.map((path, index) => {
-    const at = index * COLUMNS;
-    return {
-      path,
-      kind: KINDS[number(at)] ?? "other",
-      device: number(at + 1),
-      inode: inodes.get(index) ?? number(at + 2),
-      modifiedAtMs: number(at + 3),
-      changedAtMs: number(at + 4),
-      links: number(at + 5),
-      sizeBytes: number(at + 6),
-      freesBytes: number(at + 7),
-      ownerId: number(at + 8),
-    };
-  });
+/** One of them, read where it lies. */
+export class PackedEntry implements FileEntry {
+  /** Where it lies, and its place in the list there. */
+  readonly among: PackedEntries;
+  readonly index: number;
+
+  constructor(among: PackedEntries, index: number) {
+    this.among = among;
+    this.index = index;
+  }
+
+  get path(): string {
+    return this.among.paths[this.index] ?? "";
+  }
+  get kind(): FileEntry["kind"] {
+    return KINDS[this.#number(0)] ?? "other";
+  }
+  get device(): number {
+    return this.#number(1);
+  }
+  get inode(): number | bigint {
+    return this.among.inodes.get(this.index) ?? this.#number(2);
+  }
+  get modifiedAtMs(): number {
+    return this.#number(3);
+  }
+  get changedAtMs(): number {
+    return this.#number(4);
+  }
+  get links(): number {
+    return this.#number(5);
+  }
+  get sizeBytes(): number {
+    return this.#number(6);
+  }
+  get freesBytes(): number {
+    return this.#number(7);
+  }
+  get ownerId(): number {
+    return this.#number(8);
+  }
+
+  #number(column: number): number {
+    return this.among.numbers[this.index * COLUMNS + column] ?? Number.NaN;
+  }
+}
+
+/** Those from one place in the list to another; by default all. */
+export function entriesIn(among: PackedEntries, from = 0, to = among.paths.length): PackedEntry[] {
+  return Array.from({ length: to - from }, (_, index) => new PackedEntry(among, from + index));
 }

@@ -19,22 +19,22 @@ export function prepare<One extends Condemned>(
   batch: readonly One[],
   manifest: Manifest,
   quarantine: Quarantine,
-): { readonly prepared: readonly Prepared<One>[]; readonly lines: readonly string[] } {
-  const lines: string[] = [];
+): { readonly prepared: readonly Prepared<One>[]; readonly lines: string } {
+  let lines = "";
   const writers = new Map<string, LineWriter>();
   const prepared = batch.map((condemned): Prepared<One> => {
     const { entry, unit, reason, quarantineMs } = condemned;
     if (quarantineMs === undefined) {
       const write = writers.get(reason) ?? manifest.writer(reason);
       writers.set(reason, write);
-      for (const file of unit?.files ?? []) lines.push(write(file));
-      lines.push(write(entry));
+      for (const file of unit?.files ?? []) lines += write(file);
+      lines += write(entry);
       return { condemned };
     }
     try {
       const moveTo = quarantine.nameFor(entry, quarantineMs);
       const whole = unit && { freesBytes: bytesOf(condemned), files: amountOf(condemned) };
-      lines.push(manifest.writer(reason, moveTo)(entry, whole));
+      lines += manifest.writer(reason, moveTo)(entry, whole);
       return { condemned, moveTo };
     } catch (error) {
       return { condemned, kept: messageOf(error) };

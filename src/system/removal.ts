@@ -30,8 +30,8 @@ interface Batch<One> {
 
 /** How many files share one write to disk: a crash leaves at most so many lines of what was not removed. */
 const BATCH = 512;
-/** How many go to a sweeper at once. */
-const SHARE = 256;
+/** How many batches the sweepers may be at while more are looked for: they never wait for an order. */
+const AHEAD = 2;
 
 function filesIn({ unit }: Condemned): number {
   return unit === undefined ? 1 : unit.files.length + 1;
@@ -62,7 +62,7 @@ export class Removal {
   ): AsyncGenerator<readonly Removed<One>[]> {
     const { mode, manifest, quarantine, clock } = this.#options;
     const turns = new Turns(clock);
-    let begun: Batch<One> | undefined;
+    const begun: Batch<One>[] = [];
     try {
       for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH, filesIn)) {
         if (mode === "plan") {
@@ -73,19 +73,27 @@ export class Removal {
         await this.#earlier;
         const { prepared, lines } = prepare(batch, manifest, quarantine);
         await manifest.record(lines);
-        const last = begun;
-        begun = { prepared, swept: this.#sweep(prepared) };
-        if (last !== undefined) yield* this.#finish(last, turns);
-        if (begun.swept !== undefined) continue; // it goes on while the next one comes
-        const now = begun;
-        begun = undefined;
-        yield* this.#finish(now, turns);
+        const swept = this.#sweep(prepared);
+        begun.push({ prepared, swept });
+        yield* this.#finishFirst(begun, swept === undefined ? 0 : AHEAD, turns); // else it goes on while the next ones come
       }
     } catch (error) {
-      if (begun !== undefined) yield removedOf(begun.prepared, await begun.swept); // what was begun is told all the same
+      for (const { prepared, swept } of begun) yield removedOf(prepared, await swept); // what was begun is told all the same
       throw error;
     }
-    if (begun !== undefined) yield* this.#finish(begun, turns);
+    yield* this.#finishFirst(begun, 0, turns);
+  }
+
+  /** Finishes the first of what was begun, until no more are left than may be. */
+  async *#finishFirst<One extends Condemned>(
+    begun: Batch<One>[],
+    most: number,
+    turns: Turns,
+  ): AsyncGenerator<readonly Removed<One>[]> {
+    while (begun.length > most) {
+      const first = begun.shift();
+      if (first !== undefined) yield* this.#finish(first, turns);
+    }
   }
 
   /** Acts on those that no sweeper took; tells of all, and of what was swept even if it throws. */
@@ -116,7 +124,7 @@ export class Removal {
     const { crew, quota, mode, signal } = this.#options;
     const { sweepers } = crew;
     if (sweepers === undefined || mode === "plan" || signal.aborted || this.#isFull) return undefined;
-    const shares: Prepared<One>[][] = [[]];
+    const given: Prepared<One>[] = [];
     for (const one of prepared) {
       if (!isSimple(one, BATCH)) continue;
       const { rule } = one.condemned;
@@ -125,23 +133,20 @@ export class Removal {
       this.#isFull = amount > room.amount || bytes > room.bytes;
       if (this.#isFull) break; // it is for the last look to say whether it goes: one by one from here
       quota.count(amount, bytes, rule);
-      if (shares.at(-1)?.length === SHARE) shares.push([]);
-      shares.at(-1)?.push(one);
+      given.push(one);
     }
-    if (shares[0]?.length === 0) return undefined;
-    return Promise.all(
-      shares.map(async (share) => {
-        const effects = await sweepers.remove(share.map(({ condemned }) => condemned));
-        return share.flatMap((one, index): [Prepared<One>, Effect][] => {
-          const effect = effects?.[index];
-          if (effect === undefined || isUntouched(effect)) {
-            const { condemned } = one;
-            quota.count(-amountOf(condemned), -bytesOf(condemned), condemned.rule);
-          }
-          return effect === undefined ? [] : [[one, effect]];
-        });
-      }),
-    ).then((swept) => new Map(swept.flat()));
+    if (given.length === 0) return undefined;
+    return sweepers.remove(given.map(({ condemned }) => condemned)).then((effects) => {
+      const known = new Map<Prepared<One>, Effect>();
+      for (const [index, one] of given.entries()) {
+        const effect = effects[index];
+        if (effect !== undefined) known.set(one, effect);
+        if (effect !== undefined && !isUntouched(effect)) continue;
+        const { condemned } = one;
+        quota.count(-amountOf(condemned), -bytesOf(condemned), condemned.rule);
+      }
+      return known;
+    });
   }
 
   async #countEarlier(): Promise<void> {

@@ -8,7 +8,7 @@ import { type Found, type Pending, walk } from "./walk.ts";
 /** Directories that go to a sweeper at once. */
 const SHARE = 32;
 /** Walks that each sweeper is given ahead of what is told: more would be faster by little, and take memory. */
-const AHEAD = 1;
+const AHEAD = 2;
 /** What this process walks at once while the sweepers are starting. */
 const MEANWHILE = 500;
 
@@ -41,15 +41,21 @@ export async function* searchTree<Rule extends FindRule>({
   const orders: Order[] = [];
   let areUp = false;
   for (;;) {
-    while (orders.length < AHEAD * (sweepers?.amount ?? 0) && pending.length > 0) orders.push(order());
+    giveOrders();
     if (!areUp) yield* walk(directories, search, pending, { budget: { entries: MEANWHILE } });
     const next = areUp || pending.length === 0 ? orders.shift() : undefined;
     if (next === undefined && pending.length === 0) return;
     if (next === undefined) continue;
     const swept = await next.swept;
-    if (swept === undefined) pending.push(...next.paths.map((path) => ({ path })));
-    else yield* told(swept);
+    const further = swept === undefined ? next.paths : swept.pending;
+    pending.push(...further.map((path) => ({ path })));
+    giveOrders(); // before what was found is thought about: nobody waits for that
+    if (swept !== undefined) yield* told(swept);
     if (crew.sweepers === undefined) areUp = false; // there are none any more
+  }
+
+  function giveOrders(): void {
+    while (orders.length < AHEAD * (sweepers?.amount ?? 0) && pending.length > 0) orders.push(order());
   }
 
   function order(): Order {
@@ -62,22 +68,15 @@ export async function* searchTree<Rule extends FindRule>({
     return { paths, swept };
   }
 
-  function* told({
-    entries,
-    kept,
-    contents,
-    large,
-    pending: further,
-  }: Swept): Generator<readonly Found<Rule>[]> {
+  function* told({ entries, rules, kept, contents, large }: Swept): Generator<readonly Found<Rule>[]> {
     for (const [directory, what] of contents) units.note(directory, what);
-    const ruleOf = (index: number) => search.rules[index];
     yield [
-      ...entries.flatMap(({ rule: index, entry }) => {
-        const rule = ruleOf(index);
+      ...entries.flatMap((entry, index) => {
+        const rule = search.rules[rules[index] ?? -1];
         return rule === undefined ? [] : [{ rule, path: entry.path, entry }];
       }),
       ...kept.flatMap(({ rule: index, ...why }) => {
-        const rule = ruleOf(index);
+        const rule = search.rules[index];
         return rule === undefined ? [] : [{ rule, ...why }];
       }),
     ];
@@ -86,6 +85,5 @@ export async function* searchTree<Rule extends FindRule>({
       yield* walk(directories, search, own, { budget: { entries: 1 } });
       pending.push(...own);
     }
-    pending.push(...further.map((path) => ({ path })));
   }
 }

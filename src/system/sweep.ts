@@ -3,7 +3,8 @@ import type { Unit } from "./condemned.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import type { FileEntry } from "./file-entry.ts";
 import { isLarge } from "./listing.ts";
-import { type PackedEntries, packEntries, unpackEntries } from "./packed-entries.ts";
+import { entriesIn, type PackedEntries, PackedEntry, packEntries } from "./packed-entries.ts";
+import type { Parcel, UnitPlace } from "./parcel.ts";
 import { type Matcher, matcherOf, preserverOf } from "./patterns.ts";
 import { Remover } from "./remover.ts";
 import { type FindRule, Search } from "./search.ts";
@@ -27,12 +28,10 @@ export interface WalkAnswer {
   readonly entries: PackedEntries;
   /** Of each entry, its rule's place in the list. */
   readonly rules: readonly number[];
-  /** What there is in those that go as a unit, by the entry's place in the list. */
-  readonly units: readonly {
-    readonly of: number;
-    readonly files: PackedEntries;
-    readonly obstacle: string | undefined;
-  }[];
+  /** What there is in all those that go as a unit. */
+  readonly contents: PackedEntries;
+  /** Of each of them its place in the list of entries, and where its files are in `contents`. */
+  readonly units: readonly (UnitPlace & { readonly obstacle: string | undefined })[];
   readonly kept: readonly {
     readonly rule: number;
     readonly path: string;
@@ -46,19 +45,19 @@ export interface WalkAnswer {
 }
 
 export interface RemoveOrder {
-  readonly remove: PackedEntries;
-  /** Of those that go as a unit, by the entry's place in the list, what was seen in them. */
-  readonly units: readonly {
-    readonly of: number;
-    readonly files: PackedEntries;
-    readonly holding: readonly string[];
-  }[];
+  /** What was found in a walk that is `REMEMBERED`, by its number (the first is 0), or brought along. */
+  readonly parcel: number | Parcel;
+  /** Which of its entries are to go. */
+  readonly remove: readonly number[];
 }
 
 export interface RemoveAnswer {
-  /** What came of each that did not just go. */
+  /** What came of each that did not just go, by its place in the parcel. */
   readonly others: ReadonlyMap<number, Effect>;
 }
+
+/** Of how many walks, the last ones, a sweeper knows what it found. */
+export const REMEMBERED = 16;
 
 /** How many entries are looked at before an answer is given. */
 const WALK_ENTRIES = 512;
@@ -70,6 +69,9 @@ export class Sweep {
   readonly #remover: Remover;
   readonly #guardOf: (path: string) => string | undefined;
   readonly #expected = new Map<string, Matcher>();
+  /** What was found in the last walks, by their numbers. */
+  readonly #parcels = new Map<number, Parcel>();
+  #walks = 0;
 
   constructor({ root, rules, preserve }: SweepOrder) {
     this.#search = new Search(rules, preserve);
@@ -86,13 +88,22 @@ export class Sweep {
     for (const handful of walk(this.#holder, this.#search, pending, options)) found.push(...handful);
     const seen = found.flatMap(({ rule, entry }) => (entry === undefined ? [] : [{ rule, entry }]));
     const { rules } = this.#search;
+    const inUnits: FileEntry[] = [];
+    const units = seen.flatMap(({ rule, entry }, of) => {
+      const what = this.#contentsOf(entry, rule);
+      if (what === undefined) return [];
+      const from = inUnits.length;
+      inUnits.push(...what.files);
+      return [{ of, from, to: inUnits.length, obstacle: what.obstacle, holding: rule.holding ?? [] }];
+    });
+    const entries = packEntries(seen.map(({ entry }) => entry));
+    const contents = packEntries(inUnits);
+    this.#remember({ entries, contents, units });
     return {
-      entries: packEntries(seen.map(({ entry }) => entry)),
+      entries,
       rules: seen.map(({ rule }) => rules.indexOf(rule)),
-      units: seen.flatMap(({ rule, entry }, of) => {
-        const contents = this.#contentsOf(entry, rule);
-        return contents === undefined ? [] : [{ of, ...contents, files: packEntries(contents.files) }];
-      }),
+      contents,
+      units: units.map(({ holding: _, ...unit }) => unit),
       kept: found.flatMap(({ rule, path, kept, preserved }) =>
         kept === undefined ? [] : [{ rule: rules.indexOf(rule), path, kept, preserved }],
       ),
@@ -101,18 +112,33 @@ export class Sweep {
     };
   }
 
-  remove({ remove, units }: RemoveOrder): RemoveAnswer {
-    const seen = new Map(units.map((unit) => [unit.of, unit]));
+  /** Throws for what it does not remember. */
+  remove({ parcel, remove }: RemoveOrder): RemoveAnswer {
+    const { entries, contents, units } = typeof parcel === "number" ? this.#remembered(parcel) : parcel;
+    const unitOf = new Map(units.map((unit) => [unit.of, unit]));
     const others = new Map<number, Effect>();
-    for (const [index, entry] of unpackEntries(remove).entries()) {
-      const unit = seen.get(index);
+    for (const index of remove) {
+      const entry = new PackedEntry(entries, index);
+      const unit = unitOf.get(index);
       const effect =
         unit === undefined
           ? this.#remover.remove(entry)
-          : this.#removeUnit(entry, unpackEntries(unit.files), unit.holding);
+          : this.#removeUnit(entry, entriesIn(contents, unit.from, unit.to), unit.holding);
       if (effect.outcome !== "done" || effect.reason !== undefined) others.set(index, effect);
     }
     return { others };
+  }
+
+  #remember(parcel: Parcel): void {
+    this.#parcels.set(this.#walks, parcel);
+    this.#parcels.delete(this.#walks - REMEMBERED);
+    this.#walks += 1;
+  }
+
+  #remembered(number: number): Parcel {
+    const parcel = this.#parcels.get(number);
+    if (parcel !== undefined) return parcel;
+    throw new Error(`expected one of the last ${REMEMBERED} of ${this.#walks} walks, and got ${number}`);
   }
 
   /** What is in a directory that may go as a unit, if that is not too much for an answer. */

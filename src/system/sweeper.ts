@@ -2,7 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { deserialize, serialize } from "node:v8";
-import type { RemoveAnswer, RemoveOrder, SweepOrder, WalkAnswer, WalkOrder } from "./sweep.ts";
+import {
+  REMEMBERED,
+  type RemoveAnswer,
+  type RemoveOrder,
+  type SweepOrder,
+  type WalkAnswer,
+  type WalkOrder,
+} from "./sweep.ts";
 
 /** A sweeper is no more: what it was asked last may be done, or not. */
 export class SweeperLost extends Error {}
@@ -10,8 +17,11 @@ export class SweeperLost extends Error {}
 const IS_BUILT = import.meta.url.endsWith(".js");
 const PROGRAM = fileURLToPath(new URL(`./sweeper-program.${IS_BUILT ? "js" : "ts"}`, import.meta.url));
 
-/** What is looked at is soon forgotten: with little room for it, memory does not grow with the tree. */
-const FLAGS = ["--max-semi-space-size=2", "--optimize-for-size", ...(IS_BUILT ? [] : ["--import", "tsx"])];
+/**
+ * What is looked at is soon forgotten: with little room for it, memory does not grow with the tree. There is a sweeper for
+ * each processor: threads that collect garbage beside it would only take one away.
+ */
+const FLAGS = ["--max-semi-space-size=2", "--single-threaded-gc", ...(IS_BUILT ? [] : ["--import", "tsx"])];
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
@@ -27,6 +37,7 @@ export class Sweeper {
   #received = 0;
   #isClosed = false;
   #lost: SweeperLost | undefined;
+  #walks = 0;
 
   constructor(order: SweepOrder, onLost: (why: string) => void) {
     // called like the program itself, so that no safe-shutdown takes it for somebody's stray
@@ -56,9 +67,16 @@ export class Sweeper {
     return this.#waiting.length;
   }
 
-  /** Rejects with `SweeperLost`. */
-  walk(order: WalkOrder): Promise<WalkAnswer> {
-    return this.#ask(order) as Promise<WalkAnswer>;
+  /** Rejects with `SweeperLost`; `number` is what this walk is known by. */
+  async walk(order: WalkOrder): Promise<{ readonly answer: WalkAnswer; readonly number: number }> {
+    const number = this.#walks;
+    this.#walks += 1;
+    return { answer: (await this.#ask(order)) as WalkAnswer, number };
+  }
+
+  /** Whether it will know, when it comes to what it is asked now, what it found in a walk: it does one thing after another. */
+  remembers(number: number): boolean {
+    return !this.isLost && this.#walks - number <= REMEMBERED;
   }
 
   remove(order: RemoveOrder): Promise<RemoveAnswer> {

@@ -3,24 +3,45 @@ import type { Effect } from "../report/report.ts";
 import { bytesOf, type Condemned } from "./condemned.ts";
 import type { Contents } from "./contents.ts";
 import type { FileEntry } from "./file-entry.ts";
-import { packEntries, unpackEntries } from "./packed-entries.ts";
-import type { SweepOrder, WalkAnswer } from "./sweep.ts";
+import { entriesIn, type PackedEntries, PackedEntry } from "./packed-entries.ts";
+import { parcelOf } from "./parcel.ts";
+import type { RemoveOrder, SweepOrder, WalkAnswer } from "./sweep.ts";
 import { Sweeper, SweeperLost } from "./sweeper.ts";
 
 const MOST = 4;
+/** How many of what no sweeper found go to one of them at once. */
+const SHARE = 256;
 
 /** What a sweeper found, in the words of `walk`. */
 export interface Swept {
-  readonly entries: readonly { readonly rule: number; readonly entry: FileEntry }[];
+  readonly entries: readonly FileEntry[];
+  /** Of each entry, its rule's place in the list. */
+  readonly rules: readonly number[];
   readonly kept: WalkAnswer["kept"];
   readonly contents: ReadonlyMap<FileEntry, Contents>;
   readonly pending: readonly string[];
   readonly large: readonly string[];
 }
 
+/** Who found something, in which of its walks. */
+interface Origin {
+  readonly sweeper: Sweeper;
+  readonly walk: number;
+}
+
+/** What one sweeper is to remove, by the places in the list of who asked. */
+interface Share {
+  readonly sweeper: Sweeper | undefined;
+  readonly order: RemoveOrder;
+  readonly places: readonly number[];
+}
+
 /** A sweeper for each processor, at most four. When one is lost the others do its work; when all are, nobody does. */
 export class Sweepers {
   readonly #sweepers: Sweeper[];
+  readonly #origins = new WeakMap<PackedEntries, Origin>();
+  /** What was told of units on the way to them. */
+  readonly #told = new WeakSet<readonly FileEntry[]>();
 
   constructor(order: SweepOrder, onLost: (why: string) => void) {
     const amount = Math.min(MOST, availableParallelism());
@@ -34,46 +55,87 @@ export class Sweepers {
 
   /** Walks directories, as far as one answer goes; `undefined`: nobody could, and nothing was done. */
   async walk(paths: readonly string[]): Promise<Swept | undefined> {
-    const answer = await this.#ask((sweeper) => sweeper.walk({ walk: paths }));
-    if (answer === undefined) return undefined;
-    const { rules, units, kept, pending, large } = answer;
-    const entries = unpackEntries(answer.entries).map((entry, index) => ({ entry, rule: rules[index] ?? 0 }));
+    const sweeper = this.#leastBusy();
+    const told = await unlessLost(() => sweeper?.walk({ walk: paths }));
+    if (sweeper === undefined || told === undefined) return undefined;
+    const { rules, units, kept, pending, large, ...packed } = told.answer;
+    this.#origins.set(packed.entries, { sweeper, walk: told.number });
+    const entries = entriesIn(packed.entries);
     const contents = new Map<FileEntry, Contents>();
-    for (const { of, files, obstacle } of units) {
-      const entry = entries[of]?.entry;
-      if (entry !== undefined) contents.set(entry, { files: unpackEntries(files), obstacle });
+    for (const { of, from, to, obstacle } of units) {
+      const entry = entries[of];
+      const files = entriesIn(packed.contents, from, to);
+      this.#told.add(files);
+      if (entry !== undefined) contents.set(entry, { files, obstacle });
     }
-    return { entries, kept, contents, pending, large };
+    return { entries, rules, kept, contents, pending, large };
   }
 
-  /** Removes what was looked at; `undefined`: nobody could tell what came of it. */
-  async remove(condemned: readonly Condemned[]): Promise<readonly Effect[] | undefined> {
-    const answer = await this.#ask((sweeper) =>
-      sweeper.remove({
-        remove: packEntries(condemned.map(({ entry }) => entry)),
-        units: condemned.flatMap(({ unit }, of) =>
-          unit?.holding === undefined ? [] : [{ of, files: packEntries(unit.files), holding: unit.holding }],
-        ),
+  /** Removes what was looked at: whoever found it does. Answers what came of each; `undefined`: nobody could tell. */
+  async remove(condemned: readonly Condemned[]): Promise<readonly (Effect | undefined)[]> {
+    const effects = condemned.map((): Effect | undefined => undefined);
+    const shares = this.#sharesOf(condemned);
+    await Promise.all(
+      shares.map(async ({ sweeper, order, places }) => {
+        const others = (await unlessLost(() => sweeper?.remove(order)))?.others;
+        for (const [index, place] of places.entries()) {
+          const one = condemned[place];
+          if (others === undefined || one === undefined) continue;
+          effects[place] = others.get(order.remove[index] ?? -1) ?? { outcome: "done", bytes: bytesOf(one) };
+        }
       }),
     );
-    return (
-      answer &&
-      condemned.map((one, index) => answer.others.get(index) ?? { outcome: "done", bytes: bytesOf(one) })
-    );
+    return effects;
   }
 
   close(): void {
     for (const sweeper of this.#sweepers) sweeper.close();
   }
 
-  /** Asks whoever has least to do. */
-  async #ask<T>(ask: (sweeper: Sweeper) => Promise<T>): Promise<T | undefined> {
-    const [sweeper] = this.#sweepers.filter(({ isLost }) => !isLost).toSorted((a, b) => a.load - b.load);
-    try {
-      return sweeper && (await ask(sweeper));
-    } catch (error) {
-      if (error instanceof SweeperLost) return undefined;
-      throw error;
+  #sharesOf(condemned: readonly Condemned[]): Share[] {
+    const found = new Map<Origin, { readonly remove: number[]; readonly places: number[] }>();
+    const others: number[] = [];
+    for (const [place, one] of condemned.entries()) {
+      const origin = this.#originOf(one);
+      if (origin === undefined || !(one.entry instanceof PackedEntry)) {
+        others.push(place);
+        continue;
+      }
+      const share = found.get(origin) ?? { remove: [], places: [] };
+      found.set(origin, share);
+      share.remove.push(one.entry.index);
+      share.places.push(place);
     }
+    const shares: Share[] = [...found].map(([{ sweeper, walk }, { remove, places }]) => ({
+      ...{ sweeper, places },
+      order: { parcel: walk, remove },
+    }));
+    for (let from = 0; from < others.length; from += SHARE) {
+      const places = others.slice(from, from + SHARE);
+      const parcel = parcelOf(places.flatMap((place) => condemned[place] ?? []));
+      shares.push({ sweeper: this.#leastBusy(), places, order: { parcel, remove: [...places.keys()] } });
+    }
+    return shares;
+  }
+
+  /** Who found one, if it still knows it as it is known here: a unit may have been looked into once more. */
+  #originOf({ entry, unit }: Condemned): Origin | undefined {
+    if (!(entry instanceof PackedEntry) || (unit !== undefined && !this.#told.has(unit.files)))
+      return undefined;
+    const origin = this.#origins.get(entry.among);
+    return origin?.sweeper.remembers(origin.walk) === true ? origin : undefined;
+  }
+
+  #leastBusy(): Sweeper | undefined {
+    return this.#sweepers.filter(({ isLost }) => !isLost).toSorted((a, b) => a.load - b.load)[0];
+  }
+}
+
+async function unlessLost<T>(ask: () => Promise<T> | undefined): Promise<T | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof SweeperLost) return undefined;
+    throw error;
   }
 }

@@ -11,11 +11,14 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { waitUntil } from "../../demo/processes.ts";
+import { lookAt } from "../../src/system/file-entry.ts";
 import { readProcess } from "../../src/system/proc.ts";
 import { listProcesses } from "../../src/system/process-list.ts";
 import { isSafeShutdown } from "../../src/system/strays.ts";
+import { REMEMBERED } from "../../src/system/sweep.ts";
+import { Sweepers } from "../../src/system/sweepers.ts";
 import { makeApp } from "../support/app.ts";
 import { DAY, put, RUN } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
@@ -221,4 +224,48 @@ test("a sweeper is known as one of ours, and ends with the process that called i
   caller.kill("SIGKILL");
   await once(caller, "exit");
   await waitUntil(() => !existsSync(`/proc/${pid}`), "the sweeper to end");
+});
+
+describe("who has found something removes it", () => {
+  const RULES = [{ patterns: ["tmp/**"] }, { kind: "directories", patterns: ["cache"], holding: ["*.pyc"] }];
+
+  function called(root: string) {
+    const lost: string[] = [];
+    const sweepers = new Sweepers({ root, rules: RULES, preserve: [] }, (why) => lost.push(why));
+    onTestFinished(() => sweepers.close());
+    return { sweepers, lost };
+  }
+
+  test("also when that was so long ago that it has forgotten", async () => {
+    const root = temporaryDirectory();
+    for (let n = 0; n < 20; n += 1) put(root, `tmp/${n}`);
+    const { sweepers, lost } = called(root);
+    const first = await sweepers.walk(["tmp"]);
+    for (let n = 0; n < 3 * REMEMBERED * sweepers.amount; n += 1) await sweepers.walk([""]);
+    const condemned = (first?.entries ?? []).slice(5).map((entry) => ({ entry, reason: "old" }));
+    const effects = await sweepers.remove(condemned);
+    expect(effects).toEqual(condemned.map(() => ({ outcome: "done", bytes: 1 })));
+    expect(leftIn(join(root, "tmp")).sort()).toEqual(
+      first?.entries
+        .slice(0, 5)
+        .map(({ path }) => path.slice(4))
+        .sort(),
+    );
+    expect(lost).toEqual([]);
+  });
+
+  test("a unit that was looked into once more goes as it was then", async () => {
+    const root = temporaryDirectory();
+    put(root, "cache/a.pyc");
+    const { sweepers } = called(root);
+    const [entry] = (await sweepers.walk([""]))?.entries ?? [];
+    if (entry === undefined) throw new Error("expected cache to be found");
+    put(root, "cache/b.pyc");
+    const files = ["cache/a.pyc", "cache/b.pyc"].flatMap((path) => lookAt(join(root, path), path) ?? []);
+    const unit = { files, holding: ["*.pyc"], look: () => expect.unreachable() };
+    expect(await sweepers.remove([{ entry, reason: "cache", unit }])).toEqual([
+      { outcome: "done", bytes: 2 },
+    ]);
+    expect(leftIn(root)).toEqual([]);
+  });
 });
