@@ -7,6 +7,7 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { parseDuration } from "../src/config/duration.ts";
 import { LONG_FORMS, runLongForms } from "./soak/long-forms.ts";
+import { asksForMechanisms, takeOutMechanisms } from "./soak/mechanisms.ts";
 import { Tallies } from "./soak/tally.ts";
 
 /*
@@ -15,6 +16,9 @@ import { Tallies } from "./soak/tally.ts";
  * At the end it prints how often each case passed and failed, and what it counted. `--only` takes a part of a case's name,
  * such as `attacks`, `parsers: a config` or `worker is killed`; `faults` is the whole fault suite. What the programs of a
  * failed case said is kept. Exit code 1 when any case has failed.
+ *
+ * `--only mechanisms`, or `--only "mechanisms: <part of a promise>"`, is apart from these: see soak/mechanisms.ts. It takes
+ * some 40 minutes.
  */
 
 const LATEST_FAULT_MS = 3_000;
@@ -48,6 +52,7 @@ async function main(): Promise<number> {
     tell(`--for: expected a duration such as 30m, got ${JSON.stringify(values.for)}`);
     return 2;
   }
+  if (asksForMechanisms(values.only)) return takeOutMechanisms(values.only, tell);
   const folder = mkdtempSync(join(tmpdir(), "safe-shutdown-soak-"));
   const tallies = new Tallies();
   const forms = LONG_FORMS.filter(({ name }) => values.only === undefined || name.includes(values.only));

@@ -92,8 +92,14 @@ export async function runLongForms(
       }
       tell(counts === undefined ? `${name}: may not run here` : `${name}: ${JSON.stringify(counts)}`);
     } catch (error) {
-      tallies.failed(name, error instanceof Error ? error.message : String(error));
+      tallies.failed(name, toldBy(error));
       tell(`${name}: failed`);
     }
   }
+}
+
+/** With its cause, which is what a property says it failed by. */
+function toldBy(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}\n${toldBy(error.cause)}`;
 }

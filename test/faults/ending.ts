@@ -58,7 +58,9 @@ export async function expectSameEnd(scene: Scene, tolerated = /^$/): Promise<voi
   const left = async () => (await keysOf(scene)).filter((key) => !tolerated.test(key));
   const isSame = async () => (await left()).join() === keys.join();
   await waitUntil(isSame, "what expires by itself", EXPIRY_MS).catch(() => undefined);
-  expect(await left()).toEqual(keys);
+  const found = await left();
+  const more = found.filter((key) => !keys.includes(key));
+  expect(found, `left over: ${more.join(", ")}`).toEqual(keys);
 }
 
 /** All workers end as they should when they are asked; nobody is left then. */

@@ -74,6 +74,14 @@ describe("a Cluster", { timeout: 60_000 }, () => {
     for (const replica of replicas) expect(await replica.info("commandstats")).not.toMatch(/cmdstat_eval/);
   });
 
+  test("has a limit for all masters together, though they are pruned at once", async () => {
+    const cluster = await useCluster();
+    await fill(clientOf(cluster));
+    const work = prune(keyspace({ limit: 20 }), ruleFor(cluster.url, "tg:*"));
+    await expect(work).rejects.toThrow("limits.keys (20) is reached: 20 keys were removed");
+    expect(await left(cluster)).toBe(OLD + YOUNG - 20);
+  });
+
   test.each(["plan", "apply"] as const)("through a reshard, in a %s", async (mode) => {
     const cluster = await useCluster();
     const [first, second, third] = cluster.masters;

@@ -1,0 +1,79 @@
+import type { Mechanism } from "./mechanism.ts";
+
+const SWEEPERS_TEST = "test/system/sweepers.test.ts";
+const REMOVAL = "src/system/removal.ts";
+const SWEEP = "src/system/sweep.ts";
+
+/** Section "Sweepers" of docs/safety.md. */
+export const SWEEPERS: readonly Mechanism[] = [
+  {
+    promise: "What is found, removed, reported and written down does not depend on it",
+    edits: [{ file: SWEEP, find: "new Search(rules, preserve)", replace: "new Search(rules, [])" }],
+    test: { file: SWEEPERS_TEST, name: "the report and what is left are the same with sweepers" },
+  },
+  {
+    promise: "What is not written down is not given to a sweeper",
+    edits: [
+      {
+        file: REMOVAL,
+        find: "await manifest.record(lines);",
+        replace: "if (this.#options.crew.sweepers === undefined) await manifest.record(lines);",
+      },
+    ],
+    test: { file: SWEEPERS_TEST, name: "the report and what is left are the same with sweepers" },
+  },
+  {
+    promise: "A limit holds exactly",
+    edits: [
+      {
+        file: REMOVAL,
+        find: "this.#isFull = amount > room.amount || bytes > room.bytes;",
+        replace: "this.#isFull = amount > 1e9 + room.amount + bytes + room.bytes;",
+      },
+    ],
+    test: { file: SWEEPERS_TEST, name: "is kept to" },
+  },
+  {
+    promise: "A sweeper acts in no directory that it does not hold",
+    edits: [
+      {
+        file: "src/system/working-directory.ts",
+        find: 'if (this.#held === held) return "";',
+        replace: 'if (held !== undefined) return "";',
+      },
+    ],
+    test: {
+      file: "test/system/working-directory.test.ts",
+      name: "nothing is done in a directory that is not held any more",
+    },
+  },
+  {
+    promise: "A sweeper that is lost costs time, nothing else",
+    edits: [
+      {
+        file: REMOVAL,
+        find: "return effect === undefined ? [] : [[one, effect]];",
+        replace: 'return [[one, effect ?? { outcome: "failed", reason: "it was lost" }]];',
+      },
+    ],
+    test: { file: SWEEPERS_TEST, name: "a sweeper that is lost is told of, and the rest is done without it" },
+  },
+  {
+    promise: "It ends with the job, whatever ends that",
+    edits: [
+      {
+        file: "src/system/sweeper-program.ts",
+        find: "if (count === 0) return undefined;",
+        // for a while only: nobody would end it
+        replace:
+          "if (count === 0) return void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 30_000);",
+      },
+    ],
+    test: { file: SWEEPERS_TEST, name: "and ends with the process that called it" },
+  },
+  {
+    promise: "No safe-shutdown takes it for somebody's process",
+    edits: [{ file: "src/system/sweeper.ts", find: 'argv0: "safe-shutdown",', replace: "" }],
+    test: { file: SWEEPERS_TEST, name: "a sweeper is known as one of ours" },
+  },
+];

@@ -1,0 +1,125 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import type { Edit } from "./mechanisms/mechanism.ts";
+
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
+const LEFT_BEHIND = ["node_modules", "dist", ".git"];
+/** A run that takes longer hangs. */
+const LONGEST_RUN_MS = 300_000;
+
+const reportSchema = z.object({
+  testResults: z.array(
+    z.object({
+      message: z.string().optional(),
+      assertionResults: z.array(
+        z.object({
+          fullName: z.string(),
+          status: z.string(),
+          failureMessages: z.array(z.string()).nullish(),
+        }),
+      ),
+    }),
+  ),
+});
+
+type Result = z.output<typeof reportSchema>["testResults"][number]["assertionResults"][number];
+
+/** How the tests of a name ended. `skipped`: they may not run here; `none`: no test was found, or could be run. */
+export interface Ending {
+  readonly how: "passed" | "failed" | "skipped" | "none";
+  /** What the first failure said, or why there were none. */
+  readonly said?: string | undefined;
+}
+
+/** The project in a temporary directory, where its source may be changed and its tests be run. */
+export class ProjectCopy {
+  readonly #directory = mkdtempSync(join(tmpdir(), "safe-shutdown-mechanisms-"));
+
+  /** It is readable for the other users as whom some tests run the program. What an edit leaves unused is no error. */
+  constructor() {
+    chmodSync(this.#directory, 0o755);
+    const filter = (path: string) => !LEFT_BEHIND.includes(basename(path));
+    cpSync(PROJECT, this.#directory, { recursive: true, filter });
+    symlinkSync(join(PROJECT, "node_modules"), join(this.#directory, "node_modules"));
+    this.#rewrite("tsconfig.json", (text) => text.replace(/("noUnused\w+"): true/g, "$1: false"));
+  }
+
+  /** Does something while the edits are made. Throws when what is to be replaced does not stand there exactly once. */
+  async with<T>(edits: readonly Edit[], act: () => Promise<T>): Promise<T> {
+    const files = new Set(edits.map(({ file }) => file));
+    const before = Array.from(files, (file) => [file, this.#read(file)] as const);
+    try {
+      for (const { file, find, replace } of edits) {
+        const times = this.#read(file).split(find).length - 1;
+        if (times !== 1)
+          throw new Error(`expected ${JSON.stringify(find)} once in ${file}, found it ${times} times`);
+        this.#rewrite(file, (text) => text.replace(find, () => replace));
+      }
+      return await act();
+    } finally {
+      for (const [file, text] of before) this.#rewrite(file, () => text);
+    }
+  }
+
+  /** Runs tests of one file, once each; answers how those of each name ended. */
+  async run(file: string, names: readonly string[]): Promise<Ending[]> {
+    const report = join(this.#directory, "report.json");
+    rmSync(report, { force: true });
+    const pattern = names.map((name) => name.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
+    const options = ["--retry=0", "--reporter=json", `--outputFile=${report}`];
+    const child = spawn("npx", ["vitest", "run", file, "-t", pattern, ...options], {
+      cwd: this.#directory,
+      stdio: ["ignore", "ignore", "pipe"],
+      timeout: LONGEST_RUN_MS,
+    });
+    let said = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      said += text;
+    });
+    await once(child, "close");
+    if (!existsSync(report)) return names.map(() => ({ how: "none", said }));
+    const { testResults } = reportSchema.parse(JSON.parse(readFileSync(report, "utf8")));
+    const results = testResults.flatMap(({ assertionResults }) => assertionResults);
+    const trouble = testResults.map(({ message = "" }) => message).join("");
+    return names.map((name) =>
+      endingOf(
+        results.filter(({ fullName }) => fullName.includes(name)),
+        trouble,
+      ),
+    );
+  }
+
+  remove(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+
+  #read(file: string): string {
+    return readFileSync(join(this.#directory, file), "utf8");
+  }
+
+  #rewrite(file: string, change: (text: string) => string): void {
+    writeFileSync(join(this.#directory, file), change(this.#read(file)));
+  }
+}
+
+function endingOf(results: readonly Result[], trouble: string): Ending {
+  const failed = results.find(({ status }) => status === "failed");
+  if (failed !== undefined) return { how: "failed", said: failed.failureMessages?.[0] };
+  if (results.some(({ status }) => status === "passed")) return { how: "passed" };
+  if (results.length === 0) return { how: "none", said: `no test bears this name ${trouble}` };
+  return trouble === "" ? { how: "skipped" } : { how: "none", said: trouble };
+}
