@@ -25,7 +25,7 @@ export const MANIFEST_AND_QUARANTINE: readonly Mechanism[] = [
   },
   {
     promise: "What was removed is in a manifest on disk",
-    edits: [{ file: MANIFEST, find: "await promisify(fdatasync)(this.#descriptor);", replace: "" }],
+    edits: [{ file: MANIFEST, find: "await syncData(this.#descriptor);", replace: "" }],
     test: { file: AND_DEATH, name: "fdatasync" },
   },
   {

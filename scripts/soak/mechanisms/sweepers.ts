@@ -23,6 +23,28 @@ export const SWEEPERS: readonly Mechanism[] = [
     test: { file: SWEEPERS_TEST, name: "the report and what is left are the same with sweepers" },
   },
   {
+    promise: "A sweeper removes by the very look that was written down",
+    edits: [
+      {
+        file: "src/system/sweepers.ts",
+        find: "return origin?.sweeper.remembers(origin.walk) === true ? origin : undefined;",
+        replace: "return origin;",
+      },
+    ],
+    test: { file: SWEEPERS_TEST, name: "also when that was so long ago that it has forgotten" },
+  },
+  {
+    promise: "A sweeper removes by the very look that was written down",
+    edits: [
+      {
+        file: "src/system/sweepers.ts",
+        find: "(unit !== undefined && !this.#told.has(unit.files))",
+        replace: "false",
+      },
+    ],
+    test: { file: SWEEPERS_TEST, name: "a unit that was looked into once more goes as it was then" },
+  },
+  {
     promise: "A limit holds exactly",
     edits: [
       {
@@ -52,8 +74,8 @@ export const SWEEPERS: readonly Mechanism[] = [
     edits: [
       {
         file: REMOVAL,
-        find: "return effect === undefined ? [] : [[one, effect]];",
-        replace: 'return [[one, effect ?? { outcome: "failed", reason: "it was lost" }]];',
+        find: "if (effect !== undefined) known.set(one, effect);",
+        replace: 'known.set(one, effect ?? { outcome: "failed", reason: "it was lost" });',
       },
     ],
     test: { file: SWEEPERS_TEST, name: "a sweeper that is lost is told of, and the rest is done without it" },
