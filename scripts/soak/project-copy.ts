@@ -56,6 +56,8 @@ export class ProjectCopy {
     cpSync(PROJECT, this.#directory, { recursive: true, filter });
     symlinkSync(join(PROJECT, "node_modules"), join(this.#directory, "node_modules"));
     this.#rewrite("tsconfig.json", (text) => text.replace(/("noUnused\w+"): true/g, "$1: false"));
+    const anew = '"incremental": true, "tsBuildInfoFile": "dist/build.tsbuildinfo", "declaration"'; // what was changed only
+    this.#rewrite("tsconfig.build.json", (text) => text.replace('"declaration"', anew));
   }
 
   /** Does something while the edits are made. Throws when what is to be replaced does not stand there exactly once. */

@@ -5,6 +5,7 @@ import { LOCKS } from "./locks.ts";
 import { MANIFEST_AND_QUARANTINE } from "./manifest.ts";
 import type { Exception, Mechanism } from "./mechanism.ts";
 import { PROCESSES } from "./processes.ts";
+import { QUEUE } from "./queue.ts";
 import { REDIS } from "./redis.ts";
 import { SWEEPERS } from "./sweepers.ts";
 
@@ -17,8 +18,15 @@ export const MECHANISMS: readonly Mechanism[] = [
   ...PROCESSES,
   ...LOCKS,
   ...REDIS,
+  ...QUEUE,
   ...CONFIG_AS_ROOT,
 ];
 
 /** The rows that no edit can stand for. */
-export const EXCEPTIONS: readonly Exception[] = [];
+export const EXCEPTIONS: readonly Exception[] = [
+  {
+    promise: "A key is judged and removed in one step",
+    because:
+      "who looks first and removes then is another program: `test/attacks/key-rewrite.ts` is one, and loses fresh keys",
+  },
+];

@@ -166,6 +166,47 @@ export const FILES: readonly Mechanism[] = [
     test: { file: "test/system/read-untouched.test.ts", name: "is not read, and not waited for" },
   },
   {
+    promise: "A temp rule takes no lock, nothing that a process has open",
+    edits: [{ file: JOB, find: "if (isLock(entry.path)) return LOCK;", replace: "" }],
+    test: {
+      file: "test/safety/preserve-wins.test.ts",
+      name: "that a locks rule is about, held or stale, old or young",
+    },
+  },
+  {
+    promise: "A temp rule takes no lock, nothing that a process has open",
+    edits: [
+      {
+        file: JOB,
+        find: "return pid === undefined ? undefined : `pid",
+        replace: "return pid !== -1 ? undefined : `pid",
+      },
+    ],
+    test: { file: OF_JOB, name: "keeps a rotated log that somebody still writes to" },
+  },
+  {
+    promise: "A temp rule takes no lock, nothing that a process has open",
+    edits: [
+      {
+        file: JOB,
+        find: "return servicesNow().then(",
+        replace: "return reason === '' ? reason : servicesNow().then(() => []).then(",
+      },
+    ],
+    test: { file: OF_JOB, name: "beat's schedule stays" },
+  },
+  {
+    promise: "A temp rule takes no lock, nothing that a process has open",
+    edits: [
+      {
+        file: JOB,
+        find: "isForAProcess(rule) ? () => look(lastSurvey) : undefined",
+        replace: "isForAProcess(rule) ? undefined : undefined",
+      },
+    ],
+    test: { file: OF_JOB, name: "when beat starts between the first look and the removal" },
+  },
+  {
     promise: "A sparse giant and one of several hard links free what they really free",
     edits: [{ file: ENTRY, find: "Math.min(stats.size, stats.blocks * 512)", replace: "stats.size" }],
     test: { file: OF_WALK, name: "removing gives back" },
@@ -279,6 +320,28 @@ export const FILES: readonly Mechanism[] = [
       },
     ],
     test: { file: "test/config/checks.test.ts", name: "what is preserved is not closed" },
+  },
+  {
+    promise: "A rule, or an expression, that means whatever there is is refused",
+    edits: [
+      {
+        file: "src/config/danger-checks.ts",
+        find: "!STRANGERS.some(matcherOf([glob]))",
+        replace: "glob !== ''",
+      },
+    ],
+    test: { file: "test/config/checks.test.ts", name: "would match whatever there is" },
+  },
+  {
+    promise: "A rule, or an expression, that means whatever there is is refused",
+    edits: [
+      {
+        file: "src/config/danger-checks.ts",
+        find: "!matchesAnything(source)) return [];",
+        replace: "source !== '') return [];",
+      },
+    ],
+    test: { file: "test/config/checks.test.ts", name: "proves nothing" },
   },
   {
     promise: "A virtual environment stays, whatever it is called",

@@ -3,11 +3,13 @@ import type { Mechanism } from "./mechanism.ts";
 const HELD = "src/system/held-process.ts";
 const SIGNALS = "src/system/signals.ts";
 const HANDS = "src/system/processes.ts";
+const STRAYS = "src/system/strays.ts";
 const STOPPING = "src/system/stopping.ts";
 const TREE = "src/system/process-tree.ts";
 const PID_FILE = "src/system/pid-file.ts";
 const STAT = "src/system/process-stat.ts";
 const OF_STOPPING = "test/system/stopping.test.ts";
+const OF_PROCESSES = "test/system/processes.test.ts";
 const FOREIGN = "test/safety/foreign-pid-files.test.ts";
 const SERVICE_USER = "test/safety/service-user.test.ts";
 
@@ -62,7 +64,7 @@ export const PROCESSES: readonly Mechanism[] = [
       },
     ],
     test: {
-      file: "test/system/processes.test.ts",
+      file: OF_PROCESSES,
       name: "is not sent when the process became another program by exec",
     },
   },
@@ -106,7 +108,7 @@ export const PROCESSES: readonly Mechanism[] = [
   {
     promise: "Never itself, an ancestor, pid 1, another safe-shutdown",
     edits: [{ file: HANDS, find: "new Set([1, process.pid])", replace: "new Set([1])" }],
-    test: { file: "test/system/processes.test.ts", name: "never counts itself as a stray" },
+    test: { file: OF_PROCESSES, name: "never counts itself as a stray" },
   },
   {
     promise: "Never itself, an ancestor, pid 1, another safe-shutdown",
@@ -197,6 +199,49 @@ export const PROCESSES: readonly Mechanism[] = [
     promise: "Nobody is stopped unseen as a stray",
     edits: [{ file: "src/report/command.ts", find: '.replace(SECRET_ARGUMENT, "$1***")', replace: "" }],
     test: { file: "test/report/command.test.ts", name: "is shown as" },
+  },
+  {
+    promise: "Who only mentions a service in his arguments, or works elsewhere, is no stray",
+    edits: [
+      {
+        file: STRAYS,
+        find: "return (matches.exec(commandLine)?.index ?? reach) < reach;",
+        replace: "return matches.test(commandLine) && reach >= 0;",
+      },
+    ],
+    test: { file: "test/safety/bystanders.test.ts", name: "is no stray, --force or not" },
+  },
+  {
+    promise: "Who only mentions a service in his arguments, or works elsewhere, is no stray",
+    edits: [
+      {
+        file: STRAYS,
+        find: "path !== undefined && (path === root ||",
+        replace: "path !== undefined && (path.startsWith(root) ||",
+      },
+    ],
+    test: { file: OF_PROCESSES, name: "does not take a directory beside the root" },
+  },
+  {
+    promise: "Who only mentions a service in his arguments, or works elsewhere, is no stray",
+    edits: [{ file: STRAYS, find: "if (isSafeShutdown(commandLine)) return false;", replace: "" }],
+    test: { file: "test/safety/bystanders.test.ts", name: "nor is the maintenance worker" },
+  },
+  {
+    promise: "A directory server that does not answer holds up nothing",
+    edits: [{ file: "src/system/users.ts", find: "timeout: PATIENCE_MS,", replace: "" }],
+    test: { file: SERVICE_USER, name: "a directory server that does not answer is asked once for a user" },
+  },
+  {
+    promise: "A directory server that does not answer holds up nothing",
+    edits: [
+      {
+        file: "src/system/users.ts",
+        find: "this.#userIds.get(name) ?? userIdOf(name)",
+        replace: "userIdOf(name)",
+      },
+    ],
+    test: { file: SERVICE_USER, name: "a directory server that does not answer is asked once for a user" },
   },
   {
     promise: "An expression that `init` writes takes no program for another",
