@@ -27,6 +27,11 @@ export async function takeOutMechanisms(only: string, tell: (line: string) => vo
   const part = only.slice(PREFIX.length).replace(/^: */, "");
   const mechanisms = MECHANISMS.filter(({ promise }) => promise.includes(part));
   const copy = new ProjectCopy();
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(signal, () => {
+      copy.remove();
+      process.exit(130);
+    });
   const judgements: Judgement[] = [];
   try {
     const endings = await runUnchanged(copy, mechanisms, tell);

@@ -83,7 +83,8 @@ export class ProjectCopy {
     rmSync(report, { force: true });
     const pattern = names.map((name) => name.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
     const options = ["--retry=0", "--reporter=json", `--outputFile=${report}`];
-    const child = spawn("npx", ["vitest", "run", file, "-t", pattern, ...options], {
+    const program = join(this.#directory, "node_modules/vitest/vitest.mjs");
+    const child = spawn(process.execPath, [program, "run", file, "-t", pattern, ...options], {
       cwd: this.#directory,
       stdio: ["ignore", "ignore", "pipe"],
       timeout: LONGEST_RUN_MS,

@@ -97,4 +97,22 @@ describe("the same paths are meant as by picomatch", () => {
       { numRuns: 2_000 },
     );
   });
+
+  test("whichever of many is asked about, whatever was asked before", () => {
+    const few = ["a", "b", "ab"];
+    const names = fc.array(fc.constantFrom(...few, "*", "?b", "{a,b}", "**"), { maxLength: 2 });
+    const globs = fc
+      .tuple(names, fc.constantFrom(...few, "*b"))
+      .map(([above, last]) => [...above, last].join("/"));
+    const paths = fc
+      .array(fc.constantFrom(...few), { minLength: 1, maxLength: 3 })
+      .map((parts) => parts.join("/"));
+    fc.assert(
+      fc.property(fc.array(globs, { minLength: 1, maxLength: 4 }), fc.array(paths), (list, asked) => {
+        const isMeant = matcherOf(list);
+        for (const there of asked) expect(isMeant(there)).toBe(picomatch.isMatch(there, list));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
 });

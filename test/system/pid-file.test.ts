@@ -31,6 +31,7 @@ test.each([
   { holds: "words after the number", content: "4242 rm -rf", pid: undefined },
   { holds: "bytes that are not UTF-8", content: Buffer.from([0xff, 0xfe, 0x34, 0x32]), pid: undefined },
   { holds: "a number and a NUL byte", content: "4242\0", pid: undefined },
+  { holds: "more blanks than a pid file has bytes", content: `4242${" ".repeat(61)}`, pid: undefined },
 ])("a pid file that holds $holds", ({ content, pid }) => {
   expect(parsePidFile(Buffer.from(content))).toBe(pid);
 });

@@ -190,27 +190,37 @@ test("what was begun when a run is aborted is told", async () => {
   await waitUntil(() => sweepers().length === 0, "the sweepers to end");
 });
 
-test("a sweeper that is lost is told of, and the rest is done without it", async () => {
+test.each([
+  { when: "while it walks", directories: 300, isStopped: false },
+  // so large a directory is walked by the job itself
+  { when: "with what it is to remove", directories: 1, isStopped: true },
+])("a sweeper that is lost $when is told of, and the rest is done without it", async (given) => {
+  const { directories, isStopped } = given;
   const app = await makeApp('temp: [{ files: "tmp/**" }]');
-  for (let n = 0; n < 3_000; n += 1) put(app.root, `tmp/${n % 300}/${n}`);
+  for (let n = 0; n < 4_000; n += 1) put(app.root, `tmp/${n % directories}/${n}-${"x".repeat(40)}`);
+  const left = () => leftIn(join(app.root, "tmp")).filter((path) => path.includes("/")).length;
   const told: string[] = [];
-  let killed = 0;
+  const lost: number[] = [];
+  const kill = () => {
+    for (const pid of lost) process.kill(pid, "SIGKILL");
+  };
   const running = app.run("clean-temp-files", {
     ...CALLED,
     tell: (what) => told.push(what),
     onProgress: () => {
-      for (const pid of killed === 0 ? sweepers() : []) {
-        process.kill(pid, "SIGKILL");
-        killed += 1;
-      }
+      if (lost.length > 0) return;
+      lost.push(...sweepers());
+      if (!isStopped) return kill();
+      for (const pid of lost) process.kill(pid, "SIGSTOP");
+      setTimeout(kill, 500); // by then they were given more to do
     },
   });
   const { error, report } = await running;
   expect(error).toBeUndefined();
-  expect(killed).toBeGreaterThan(0);
-  expect(told).toHaveLength(killed);
+  expect(lost.length).toBeGreaterThan(0);
+  expect(told).toHaveLength(lost.length);
   expect(told[0]).toContain("was lost (it ended with SIGKILL): going on without it");
-  expect(report.totals).toMatchObject({ done: 3_000, failed: 0 });
+  expect(report.totals).toMatchObject({ done: 4_000, failed: 0 });
   expect(leftIn(join(app.root, "tmp")).filter((path) => path.includes("/"))).toEqual([]);
 });
 

@@ -148,7 +148,10 @@ export const FILES: readonly Mechanism[] = [
         replace: "if (stats === undefined || stats.ino > 0)",
       },
     ],
-    test: { file: "test/system/exact-inodes.test.ts", name: "what has such an inode, and writes it down" },
+    test: {
+      file: "test/system/exact-inodes.test.ts",
+      name: "a file is known by its inode to the last digit",
+    },
   },
   {
     promise: "Only regular files go; links, sockets, FIFOs and devices stay",
@@ -455,7 +458,6 @@ export const FILES: readonly Mechanism[] = [
         file: NAMES,
         find: "means: chunkMatcher(texts, tokens[0] === STAR, tokens.at(-1) === STAR) };",
         replace: `means: (name) => {
-            if (!name.endsWith(texts.at(-1) ?? "") || name.length > 255) return false;
             return new RegExp("^" + tokens.map((token) => (token === STAR ? ".*" : token)).join("") + "$", "s").test(name);
           } };`,
       },
@@ -499,11 +501,25 @@ export const FILES: readonly Mechanism[] = [
         replace: 'const known = literal === undefined ? "" : "x";',
       },
     ],
-    test: { file: OF_GLOBS, name: "whatever the pattern and the path" },
+    test: { file: OF_GLOBS, name: "whichever of many is asked about, whatever was asked before" },
   },
   {
     promise: "What goes is what the rules mean; a plan says the same",
     edits: [{ file: "src/system/glob-set.ts", find: "if (glob >= best) break;", replace: "" }],
+    test: {
+      file: OF_WALK,
+      name: "one search answers for all rules, and the first that matches takes the entry",
+    },
+  },
+  {
+    promise: "What goes is what the rules mean; a plan says the same",
+    edits: [
+      {
+        file: "src/system/search.ts",
+        find: "return next.files.leadsOn || next.units.leadsOn ? next : undefined;",
+        replace: "return next.files.leadsOn ? next : undefined;",
+      },
+    ],
     test: { file: RANDOM_TREES, name: "what goes is what the rules mean" },
   },
   {

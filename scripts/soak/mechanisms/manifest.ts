@@ -1,6 +1,7 @@
 import type { Mechanism } from "./mechanism.ts";
 
 const MANIFEST = "src/system/manifest.ts";
+const READER = "src/system/manifest-reader.ts";
 const OWN = "src/system/own-directory.ts";
 const ROTATION = "src/system/manifest-rotation.ts";
 const QUARANTINE = "src/system/quarantine.ts";
@@ -69,12 +70,20 @@ export const MANIFEST_AND_QUARANTINE: readonly Mechanism[] = [
         find: "if (obstacle === undefined) return descriptor;",
         replace: "if (obstacle !== '') return descriptor;",
       },
+      {
+        file: READER,
+        find: "if (obstacle === undefined) return readLines(descriptor);",
+        replace: "if (obstacle !== '') return readLines(descriptor);",
+      },
     ],
     test: { file: TEST, name: "a manifest that others may write" },
   },
   {
     promise: "The manifest is no way in",
-    edits: [{ file: MANIFEST, find: "O_APPEND | O_CREAT | O_NOFOLLOW", replace: "O_APPEND | O_CREAT" }],
+    edits: [
+      { file: MANIFEST, find: "O_APPEND | O_CREAT | O_NOFOLLOW", replace: "O_APPEND | O_CREAT" },
+      { file: READER, find: "constants.O_NOFOLLOW | ", replace: "" },
+    ],
     test: { file: TEST, name: "a manifest that is a link" },
   },
   {

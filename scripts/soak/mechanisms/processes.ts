@@ -308,8 +308,8 @@ export const PROCESSES: readonly Mechanism[] = [
     promise: "What is no pid file is not waited for, not followed, and means nothing",
     edits: [{ file: "src/system/files.ts", find: "(now) => isSame(entry, now)", replace: "() => true" }],
     test: {
-      file: "test/system/pid-file.test.ts",
-      name: "is left alone when it was rewritten since it was looked at",
+      file: "test/system/files.test.ts",
+      name: "a file that was replaced since it was looked at gives nothing",
     },
   },
   {

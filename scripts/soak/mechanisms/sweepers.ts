@@ -61,7 +61,7 @@ export const SWEEPERS: readonly Mechanism[] = [
       {
         file: "src/system/working-directory.ts",
         find: 'if (this.#held === held) return "";',
-        replace: 'if (held !== undefined) return "";',
+        replace: 'if (held.path !== "?") return "";',
       },
     ],
     test: {
@@ -78,7 +78,7 @@ export const SWEEPERS: readonly Mechanism[] = [
         replace: 'known.set(one, effect ?? { outcome: "failed", reason: "it was lost" });',
       },
     ],
-    test: { file: SWEEPERS_TEST, name: "a sweeper that is lost is told of, and the rest is done without it" },
+    test: { file: SWEEPERS_TEST, name: "is told of, and the rest is done without it" },
   },
   {
     promise: "It ends with the job, whatever ends that",
