@@ -1,4 +1,11 @@
-import { Cluster, type ClusterOptions, Redis, type RedisOptions } from "ioredis";
+import {
+  Cluster,
+  type ClusterOptions,
+  Redis,
+  type RedisOptions,
+  type SentinelConnectionOptions,
+  SentinelConnector,
+} from "ioredis";
 import type { RedisAddress, RedisNode } from "../config/redis-url.ts";
 import { tlsOptionsOf } from "./redis-tls.ts";
 
@@ -36,6 +43,23 @@ function plain(options: RedisOptions): Redis {
   return new Redis({ ...options, replyMapping: "legacy" });
 }
 
+/**
+ * ioredis 6.0 gives a connection up for good when the sentinels tell of a new master while the connection to it is being
+ * made already: the subscription of the one before is ended first.
+ */
+class MasterConnector extends SentinelConnector {
+  constructor(options: unknown) {
+    super(options as SentinelConnectionOptions);
+  }
+
+  override connect(
+    ...told: Parameters<SentinelConnector["connect"]>
+  ): ReturnType<SentinelConnector["connect"]> {
+    this.disconnect();
+    return super.connect(...told);
+  }
+}
+
 function sentinelOptions(
   { nodes, master, sentinelCredentials }: Extract<RedisAddress, { kind: "sentinel" }>,
   { tls, lazyConnect = false }: RedisOptions,
@@ -48,7 +72,9 @@ function sentinelOptions(
     ...(password !== undefined && { sentinelPassword: password }),
     ...(tls !== undefined && { sentinelTLS: tls, enableTLSForSentinelMode: true }),
     // a master that hangs keeps its connections: that it was replaced is known from the sentinels only
-    ...(lazyConnect ? { sentinelRetryStrategy: () => null } : { failoverDetector: true }),
+    ...(lazyConnect
+      ? { sentinelRetryStrategy: () => null }
+      : { failoverDetector: true, Connector: MasterConnector }),
   };
 }
 

@@ -2,10 +2,11 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { SafeShutdownError } from "../../src/errors.ts";
-import { connectRedis } from "../../src/system/redis-connection.ts";
+import { connectRedis, openRedis } from "../../src/system/redis-connection.ts";
 import { type Authority, type Certificate, makeAuthority } from "../support/certificates.ts";
 import { put } from "../support/hands.ts";
 import { type PrivateRedis, useClient, useCluster, useRedis, useSentinel } from "../support/redis.ts";
+import { useRedisProxy } from "../support/redis-proxy.ts";
 import { sharedTemporaryDirectory, temporaryDirectory } from "../support/temp.ts";
 
 /** Why Redis cannot be reached, in less than two seconds; fails when it can. */
@@ -112,6 +113,52 @@ describe("through sentinels", () => {
     expect(await whyNot("redis+sentinel://127.0.0.1:1,127.0.0.1:2/x")).toContain(
       "connect ECONNREFUSED 127.0.0.1:1",
     );
+  });
+});
+
+/** A master that hangs keeps its connections: only the sentinels tell that it was replaced. */
+describe("a connection that is to last, through sentinels", () => {
+  async function open() {
+    const watched = await useSentinel({ sentinels: 1 });
+    const proxy = await useRedisProxy(watched.sentinelPorts[0] ?? 0);
+    const redis = await openRedis(
+      `${proxy.url.replace("redis:", "redis+sentinel:").replace(/0$/, "watched/0")}`,
+      () => {},
+    );
+    onTestFinished(() => redis.disconnect());
+    await redis.set("before", "kept");
+    await redis.wait(1, 5_000);
+    const sentinel = useClient(`redis://127.0.0.1:${watched.sentinelPorts[0]}`);
+    const clients = async () => String(await sentinel.client("LIST"));
+    await expect.poll(clients, { timeout: 5_000 }).toMatch(/ sub=1 /);
+    return { watched, proxy, redis };
+  }
+
+  test("is made again when the master was replaced though it is only stopped", {
+    timeout: 60_000,
+  }, async () => {
+    const { watched, redis } = await open();
+    const hung = await watched.currentMaster();
+    process.kill(hung.pid() ?? 0, "SIGSTOP");
+    try {
+      const portOfMaster = async () => (await watched.currentMaster()).port;
+      await expect.poll(portOfMaster, { timeout: 30_000 }).not.toBe(hung.port);
+      expect(await redis.get("before")).toBe("kept");
+    } finally {
+      process.kill(hung.pid() ?? 0, "SIGCONT");
+    }
+  });
+
+  test("is made again also when that is told in the midst of asking for the master", {
+    timeout: 60_000,
+  }, async () => {
+    const { watched, proxy, redis } = await open();
+    const asks = proxy.holdBefore({ text: "get-master-addr-by-name" });
+    const replaced = watched.failover();
+    const asking = await asks;
+    await replaced;
+    asking.release();
+    expect(await redis.get("before")).toBe("kept");
   });
 });
 
