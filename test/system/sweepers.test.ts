@@ -198,7 +198,6 @@ test.each([
   const { directories, isStopped } = given;
   const app = await makeApp('temp: [{ files: "tmp/**" }]');
   for (let n = 0; n < 4_000; n += 1) put(app.root, `tmp/${n % directories}/${n}-${"x".repeat(40)}`);
-  const left = () => leftIn(join(app.root, "tmp")).filter((path) => path.includes("/")).length;
   const told: string[] = [];
   const lost: number[] = [];
   const kill = () => {
