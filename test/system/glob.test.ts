@@ -17,6 +17,8 @@ test.each([
   { pattern: "\\*\\{a,b\\}", path: "*{a,b}" },
   { pattern: "tmp/**", path: "tmp/a/b" },
   { pattern: "a*a", path: "aa" },
+  { pattern: "*[a]b", path: "aab" }, // the star gives back what it took
+  { pattern: "*?ab", path: "aaab" },
 ])("$pattern means $path", ({ pattern, path }) => {
   expect(means(pattern, path)).toBe(true);
 });

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { linkSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { readOpenFiles } from "../../src/system/open-files.ts";
@@ -17,9 +17,9 @@ async function opener(root: string, redirections: string) {
 
 test("who has a file open is found by its inode, under whatever name it was opened", async () => {
   const root = temporaryDirectory();
-  put(root, "a");
+  linkSync(put(root, "a"), join(root, "a-by-another-name"));
   put(root, "b");
-  const { pid } = await opener(root, "7<a 8<./../$(basename $PWD)/a");
+  const { pid } = await opener(root, "7<a 8<./../$(basename $PWD)/a 9<a-by-another-name");
   const entry = seen(handsOn(root).files, "a");
 
   const openFiles = readOpenFiles(root, new Set());
@@ -28,6 +28,7 @@ test("who has a file open is found by its inode, under whatever name it was open
   expect(openers.filter((one) => one.pid === pid).map(({ link }) => link)).toEqual([
     `/proc/${pid}/fd/7`,
     `/proc/${pid}/fd/8`,
+    `/proc/${pid}/fd/9`,
   ]);
   expect(openers.map(({ lock }) => lock)).not.toContain("flock");
   expect(openFiles.openersOf(seen(handsOn(root).files, "b"))).toEqual([]);

@@ -50,7 +50,7 @@ export const LIMITS: readonly Mechanism[] = [
       {
         file: RUN_JOB,
         find: 'if (task.mode === "plan" || !isShareLimited(task, config)) return undefined;',
-        replace: "if (config !== undefined) return undefined;",
+        replace: 'if (task.mode === "plan" || task.run !== "") return undefined;',
       },
     ],
     test: { file: TEST, name: "of all, as when the clock has jumped, is stopped before the first removal" },

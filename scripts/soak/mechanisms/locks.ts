@@ -20,6 +20,11 @@ export const LOCKS: readonly Mechanism[] = [
     test: { file: "test/system/open-files.test.ts", name: "who has a file open is found by its inode" },
   },
   {
+    promise: "A lock that anybody has open is live",
+    edits: [{ file: OPEN_FILES, find: "(byPath.get(path) ?? [])", replace: "[]" }],
+    test: { file: "test/system/open-files.test.ts", name: "a file is also found by its path" },
+  },
+  {
     promise: "A kernel lock of any kind keeps it, also without a descriptor",
     edits: [{ file: LOCKS_HAND, find: "this.#kernelLock(file) ??", replace: "" }],
     test: { file: OF_LOCKS, name: "lock of root is found by the kernel's own list" },
@@ -154,7 +159,11 @@ export const LOCKS: readonly Mechanism[] = [
   {
     promise: "What cannot be seen keeps a lock",
     edits: [
-      { file: OPEN_FILES, find: "if (path === DENIED) return false;", replace: "" },
+      {
+        file: OPEN_FILES,
+        find: "if (path === DENIED) return false;",
+        replace: "if (path === DENIED) return true;",
+      },
       {
         file: OPEN_FILES,
         find: "if (text === DENIED) return false;",
@@ -213,7 +222,7 @@ export const LOCKS: readonly Mechanism[] = [
     ],
     test: {
       file: "test/jobs/clean-session-locks.test.ts",
-      name: "leaves alone a lock that was taken between the look and the removal; the next one goes",
+      name: "a lock that is only locked meanwhile, and not written, is seen by the last look",
     },
   },
   {
