@@ -88,7 +88,9 @@ function watchSkips(app: LittleApp): () => ReadonlySet<number> {
   const seen = new Set<number>();
   const look = async () => {
     const text = await app.redis.hget(app.key("skipped-slots"), "tick");
-    if (text !== null) seen.add(Date.parse(JSON.parse(text).at));
+    if (text === null) return;
+    const { at, before } = JSON.parse(text);
+    for (const slot of [at, ...before]) seen.add(Date.parse(slot)); // several may be skipped between two looks
   };
   const timer = setInterval(() => void look().catch(() => undefined), LOOK_MS);
   onFinished(() => clearInterval(timer));
