@@ -1,14 +1,14 @@
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { drawBars } from "./chart.ts";
-import { type Contender, onePass, ours, peers, script } from "./files/contenders.ts";
+import { bareNode, type Contender, onePass, ours, peers, script } from "./files/contenders.ts";
+import { run } from "./files/run.ts";
 import { differenceTo, makeTree } from "./files/tree.ts";
+import { whereTimeGoes } from "./files/where-time-goes.ts";
 import { compare, type Measurement, type Subject } from "./measure.ts";
-import { watchPeaks } from "./peak-memory.ts";
+import { type Taken, watchProcesses } from "./processes.ts";
 import type { Suite } from "./suite.ts";
 
 const ROUNDS = 5;
@@ -25,14 +25,7 @@ export const files: Suite = {
   about:
     `100,000 of 208,000 files on tmpfs go: rotated logs of more than a week, \`__pycache__\`, stray \`*.pyc\`. Whole ` +
     `commands, in turn, ${ROUNDS} rounds, each on a fresh copy; what is left is compared file by file. No other way asks ` +
-    "who has a file open, writes down what goes before it goes, or checks that the directory was not swapped. " +
-    "Where the time goes, in seconds of one processor (2 processors, nothing else on them): find takes 0.8 for 100,000 unlink " +
-    "and 64,000 stat calls. This program takes 4.4, on both processors at once: 0.4 to load, 2.1 in the sweepers (290,000 " +
-    "lstat calls 0.6, as each file is looked at when it is found and right before it goes, and one in a `__pycache__` when " +
-    "it is written down, too; unlink 0.5; proving the directory before each of them 0.2; reading directories 0.2; the rest is Node " +
-    "around the calls), 0.1 to start them, and 1.5 in the job (policy, limits, 29 MB of manifest, report, messages, 0.3 of " +
-    "garbage). So two processors cannot do it in less than 2.2, and the bound of 1.3 needs less than 2.0 in all: Node alone " +
-    "spends 4.7 µs on an unlink and 2.0 µs on each look.",
+    "who has a file open, writes down what goes before it goes, or checks that the directory was not swapped.",
   notes: () => notes,
   async run() {
     const base = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
@@ -53,17 +46,22 @@ async function race(directory: string): Promise<Measurement[]> {
     throw new Error("expected three");
   await mkdir(scratch);
   const tree = makeTree(pristine, SIZE);
+  const fresh = async () => {
+    await rm(work, { recursive: true, force: true });
+    await run(["cp", "-a", pristine, work], directory); // fs.cp takes ten times as long
+  };
   const subject = ({ what, command }: Contender, bound?: number): Subject => ({
     what,
     ...(bound !== undefined && { bound }),
-    prepare: async () => {
-      await rm(work, { recursive: true, force: true });
-      await run(["cp", "-a", pristine, work], directory); // fs.cp takes ten times as long
-    },
+    prepare: fresh,
     act: async () => void (await run(command, work)),
     inspect: async () => differenceTo(tree, work),
   });
-  const measurements = await compare(subject(onePass), [subject(ours, 1.3), subject(script)], ROUNDS);
+  const measurements = await compare(
+    subject(onePass),
+    [subject(ours, 1.3), ...bareNode.map((one) => subject(one)), subject(script)],
+    ROUNDS,
+  );
   const [, ...others] = await compare(
     subject(onePass),
     peers(scratch).map((peer) => subject(peer)),
@@ -80,6 +78,7 @@ async function race(directory: string): Promise<Measurement[]> {
       isOurs: what === ours.what,
     })),
   );
+  notes.push(await whereTimeGoes([onePass, ...bareNode], ours, { work, fresh, scratch }));
   await rm(work, { recursive: true, force: true });
   await rm(pristine, { recursive: true });
   return measurements;
@@ -114,27 +113,13 @@ async function probe(directory: string, size: number) {
   const root = join(directory, `memory-${size}`);
   const { files } = makeTree(root, size);
   const [node = "", ...words] = ours.command;
-  let peaks = () => Number.NaN;
+  let taken = (): readonly Taken[] => [];
   const said = await run([node, "--import", PROBE, ...words], root, (pid) => {
-    peaks = watchPeaks(pid);
+    taken = watchProcesses(pid);
   });
   const numbers = /PROBE (\S+) (\S+)/.exec(said)?.slice(1).map(Number);
   const [longestMs = Number.NaN, p99Ms = Number.NaN] = numbers ?? [];
   await rm(root, { recursive: true });
-  return { files, megabytes: peaks(), longestMs, p99Ms };
-}
-
-/** What it said on stderr. */
-async function run(
-  [command = "", ...words]: readonly string[],
-  cwd: string,
-  onStart?: (pid: number) => void,
-): Promise<string> {
-  const child = spawn(command, words, { cwd, stdio: ["ignore", "ignore", "pipe"] });
-  if (child.pid !== undefined) onStart?.(child.pid);
-  const said: string[] = [];
-  child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()));
-  const [code] = await once(child, "close");
-  if (code !== 0) throw new Error(`${command} ${words.join(" ")} ended with ${code}:\n${said.join("")}`);
-  return said.join("");
+  const megabytes = taken().reduce((sum, { peakMegabytes }) => sum + peakMegabytes, 0);
+  return { files, megabytes, longestMs, p99Ms };
 }

@@ -30,6 +30,17 @@ export const script: Contender = {
   command: ["sh", "-ec", THREE_PASSES],
 };
 
+const BARE_LOOP = fileURLToPath(new URL("./bare-loop.mjs", import.meta.url));
+
+/** What Node needs for the calls alone. */
+export const bareNode: readonly Contender[] = [
+  { what: "Node alone: list, look once, unlink; no checks", command: [process.execPath, BARE_LOOP, "1"] },
+  {
+    what: "Node alone: the same with two looks, in two processes",
+    command: ["sh", "-ec", `for part in 0 1; do '${process.execPath}' '${BARE_LOOP}' 2 $part 2 & done; wait`],
+  },
+];
+
 /** Other tools, as far as they are on this machine; `scratch` is a directory for what they need. */
 export function peers(scratch: string): Contender[] {
   return [...fd(), ...systemdTmpfiles(scratch), ...fromNpm(scratch)];
