@@ -300,7 +300,7 @@ export const FILES: readonly Mechanism[] = [
         replace: "look(held, name, rule, undefined)",
       },
     ],
-    test: { file: RANDOM_TREES, name: "what goes is what the rules mean" },
+    test: { file: OF_WALK, name: "a preserved file that a rule names is told with the reason" },
   },
   {
     promise: "… also through a symbolic link in the preserve list",
@@ -515,9 +515,9 @@ export const FILES: readonly Mechanism[] = [
     promise: "What goes is what the rules mean; a plan says the same",
     edits: [
       {
-        file: "src/system/search.ts",
-        find: "return next.files.leadsOn || next.units.leadsOn ? next : undefined;",
-        replace: "return next.files.leadsOn ? next : undefined;",
+        file: JOB,
+        find: "olderThanMs > 0 && ageMs < olderThanMs ?",
+        replace: "olderThanMs > 0 && ageMs < 0 ?",
       },
     ],
     test: { file: RANDOM_TREES, name: "what goes is what the rules mean" },
