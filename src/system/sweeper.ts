@@ -21,7 +21,10 @@ const PROGRAM = fileURLToPath(new URL(`./sweeper-program.${IS_BUILT ? "js" : "ts
  * What is looked at is soon forgotten: with little room for it, memory does not grow with the tree. There is a sweeper for
  * each processor: threads that collect garbage beside it would only take one away.
  */
-const FLAGS = ["--max-semi-space-size=2", "--single-threaded-gc", ...(IS_BUILT ? [] : ["--import", "tsx"])];
+const FLAGS = [
+  ...["--max-semi-space-size=2", "--optimize-for-size", "--single-threaded-gc"],
+  ...(IS_BUILT ? [] : ["--import", "tsx"]),
+];
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
