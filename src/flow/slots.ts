@@ -45,10 +45,18 @@ export async function lastRunOf(queues: Queues, entry: string): Promise<LastRun 
   return parseStored(lastRun, await queues.redis.hget(lastRunsKey(queues), entry));
 }
 
-export async function noteSkip(queues: Queues, entry: string, at: string, reason: string): Promise<void> {
-  const before = (await skipsOf(queues, entry)).slice(0, SKIPS_KEPT);
-  const skipped: SkippedSlot = { at, reason, before };
-  await queues.redis.hset(skippedKey(queues), entry, JSON.stringify(skipped));
+/** Answers whether it was not known yet. Slots may come in any order. */
+export async function noteSkip(queues: Queues, entry: string, at: string, reason: string): Promise<boolean> {
+  const last = await lastSkipOf(queues, entry);
+  const known = last === undefined ? [] : [last.at, ...last.before];
+  if (known.includes(at)) return false;
+  const before = [...known, at]
+    .toSorted()
+    .toReversed()
+    .slice(1, SKIPS_KEPT + 1);
+  const newest = last === undefined || last.at < at ? { at, reason } : { at: last.at, reason: last.reason };
+  await queues.redis.hset(skippedKey(queues), entry, JSON.stringify({ ...newest, before }));
+  return true;
 }
 
 /** The newest slot that had no run of its own. */

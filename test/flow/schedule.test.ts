@@ -189,6 +189,18 @@ describe("a slot", () => {
     await waitUntil(async () => (await runIds({ application })).length >= 2, "the next slots to be fired");
   });
 
+  test("is told as skipped also when a worker whose clock is ahead has handled a later one", async () => {
+    const app = scheduled(entry({ cron: every.second }));
+    await addGhost(app);
+    const { said } = await tick(app);
+    await waitUntil(() => said.includes("slot queued"), "a run that goes on");
+    await handled(app, "tidy", Date.now() + HOUR);
+    const now = new Date().toISOString();
+    const skips = async () => JSON.parse((await app.redis.hget(app.key("skipped-slots"), "tidy")) ?? "{}");
+    await waitUntil(async () => (await skips()).at > now, "a later slot to be told");
+    expect((await skips()).before).toEqual((await skips()).before.toSorted().toReversed());
+  });
+
   test("is fired in the place of a run that has been dead for longer than it could last", async () => {
     const app = scheduled(entry({ cron: every.second }));
     await addGhost(app);
