@@ -41,7 +41,7 @@ export interface WorkerOptions extends HostOptions {
 }
 
 /** Longer than any test lets a worker live. */
-const WORKER_MS = 600_000;
+const WORKER_MS = 900_000;
 
 /**
  * An application as small as can be: a stale lock, an old rotated log, old keys, and on demand one service.
