@@ -6,7 +6,6 @@ import { Worker } from "bullmq";
 import { loadConfig } from "../../src/config/load.ts";
 import { builtIn } from "../../src/flow/catalog.ts";
 import { beat, HEARTBEAT_MS } from "../../src/flow/hosts.ts";
-import { Pulse } from "../../src/flow/pulse.ts";
 import { Queues, queueOf, WORKER_TIMING } from "../../src/flow/queues.ts";
 import { Recent } from "../../src/flow/recent.ts";
 import { takeTask } from "../../src/flow/take-task.ts";
@@ -35,7 +34,6 @@ for (let n = 0; n < Number(count); n++) {
     log,
     results: new Recent<JobResult>(),
     unfinished: new Recent<JobReporter>(),
-    pulse: new Pulse(clock),
   };
   const info = {
     ...{ host, pid: process.pid, id: "bench", version: "0.0.0", fingerprint: config.fingerprint, root },

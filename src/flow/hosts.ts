@@ -11,7 +11,7 @@ import { parseStored } from "./stored.ts";
  */
 
 export const HEARTBEAT_MS = 5_000;
-export const EXPIRY_MS = 15_000;
+const EXPIRY_MS = 15_000;
 /** After this, the name of a worker or a host that is gone is forgotten. */
 const MEMORY_MS = 86_400_000;
 /** More than any fleet has; whoever writes to Redis cannot make a run larger than this. */

@@ -11,7 +11,6 @@ import { nextStepsOf } from "./inline.ts";
 import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
 import { tooLate } from "./lifetime.ts";
 import type { Post } from "./post.ts";
-import { RETURN_MS } from "./pulse.ts";
 import type { Queues } from "./queues.ts";
 
 /**
@@ -30,7 +29,9 @@ export async function runParent(parent: Job, token: string, intent: Intent, post
     if (pending.length > 0) {
       late = tooLate({ flow: intent.flow, askedAtMs: parent.timestamp, hasBegun: true }, post);
       if (late !== undefined) break;
-      await giveUpUnreachable(queues, run, pending, await hostsAlive(post));
+      // this worker runs this: its host is there, though its heartbeat lapsed while Redis refused
+      const alive = new Set([...(await liveHosts(queues, clock.now())), config.host]);
+      await giveUpUnreachable(queues, run, pending, alive);
       const givenUp = await givenUpOf(queues, run);
       if (intent.hosts.every((host) => reasonGivenUp(givenUp, host) !== undefined)) break; // nobody is left to do it
       await setDeadline(queues, run, stage, config.stageDeadlineMs);
@@ -65,12 +66,6 @@ export async function runParent(parent: Job, token: string, intent: Intent, post
     results,
   );
   return saveReport(queues, report, intent.schedule);
-}
-
-/** The host of this worker is: it runs this. */
-async function hostsAlive({ queues, config, clock, pulse }: Post): Promise<ReadonlySet<string>> {
-  if (pulse.hasLapsed) await clock.sleep(RETURN_MS);
-  return new Set([...(await liveHosts(queues, clock.now())), config.host]);
 }
 
 async function giveUpUnreachable(

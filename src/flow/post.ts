@@ -5,7 +5,6 @@ import type { Config } from "../config/config.ts";
 import type { JobReporter, JobResult } from "../report/job-reporter.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Catalog } from "./catalog.ts";
-import type { Pulse } from "./pulse.ts";
 import type { Queues } from "./queues.ts";
 import type { Recent } from "./recent.ts";
 
@@ -20,7 +19,6 @@ export interface Post {
   readonly results: Recent<JobResult>;
   /** The reports of jobs that are to be tried again, by the ids of the tasks. */
   readonly unfinished: Recent<JobReporter>;
-  readonly pulse: Pulse;
 }
 
 /** In characters: a request may bring keys of any length. */

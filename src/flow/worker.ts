@@ -8,7 +8,6 @@ import { openRedis } from "../system/redis-connection.ts";
 import type { Catalog } from "./catalog.ts";
 import { beat, HEARTBEAT_MS, signOff, type WorkerInfo } from "./hosts.ts";
 import type { Post } from "./post.ts";
-import { Pulse } from "./pulse.ts";
 import { Queues, queueOf, RUNS, WORKER_TIMING } from "./queues.ts";
 import { Recent } from "./recent.ts";
 import { Refusals } from "./refusals.ts";
@@ -66,7 +65,6 @@ export class MaintenanceWorker {
       log,
       results: this.results,
       unfinished: new Recent(),
-      pulse: new Pulse(clock),
     };
     this.#workers = [
       this.#listen(RUNS, (job, token, signal) => takeRun(post, job, token, signal)),
@@ -91,12 +89,7 @@ export class MaintenanceWorker {
     });
     this.#stopBeating = every(
       HEARTBEAT_MS,
-      oneAtATime(() =>
-        beat(queues, info, clock.now()).then(
-          () => post.pulse.beat(),
-          (error) => this.#hear(error),
-        ),
-      ),
+      oneAtATime(() => beat(queues, info, clock.now()).catch((error) => this.#hear(error))),
     );
   }
 
