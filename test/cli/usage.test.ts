@@ -126,7 +126,9 @@ test("options may stand before and after the command, and mean the same", async 
   const after = await cli.run("clean -n --json --host here --inline");
   expect([before.code, after.code]).toEqual([0, 0]);
   const strip = (text: string) =>
-    text.replaceAll(/"(run|startedAt|durationMs|worstPageMs|keysPerSecond|usedMemoryBytes)": .*/g, "").replaceAll(/1h[^"]* old/g, "");
+    text
+      .replaceAll(/"(run|startedAt|durationMs|worstPageMs|keysPerSecond|usedMemoryBytes)": .*/g, "")
+      .replaceAll(/1h[^"]* old/g, "");
   expect(strip(after.stdout)).toBe(strip(before.stdout));
 });
 
