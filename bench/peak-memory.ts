@@ -4,8 +4,13 @@ import { readFileSync } from "node:fs";
 
 /** The peak memory of this process in MB. `maxRSS` will not do: of a child it is at least its parent's. */
 export function peakMegabytes(): number {
-  const [, kilobytes] = /VmHWM:\s*(\d+)/.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
-  return Number(kilobytes) / 1_000;
+  return peakIn(readFileSync("/proc/self/status", "utf8")) ?? Number.NaN;
+}
+
+/** The same of a process, by its /proc/<pid>/status; `undefined`: it has ended, and nobody has asked how yet. */
+export function peakIn(status: string): number | undefined {
+  const [, kilobytes] = /^VmHWM:\s*(\d+)/m.exec(status) ?? [];
+  return kilobytes === undefined ? undefined : Number(kilobytes) / 1_000;
 }
 
 const PROBE = `data:text/javascript,${encodeURIComponent(`

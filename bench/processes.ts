@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from "node:fs";
+import { peakIn } from "./peak-memory.ts";
 
 /** What a process took so far. */
 export interface Taken {
@@ -35,10 +36,10 @@ function takenBy(pid: number, program: number): Taken | undefined {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const parent = Number(fields[1]);
   if (stat === "" || (pid !== program && parent !== program)) return undefined;
-  const [, kilobytes] = /^VmHWM:\s*(\d+)/m.exec(textOf(`/proc/${pid}/status`)) ?? [];
-  if (kilobytes === undefined) return undefined; // it has ended, and nobody has asked how yet
+  const peakMegabytes = peakIn(textOf(`/proc/${pid}/status`));
+  if (peakMegabytes === undefined) return undefined;
   const [userMs, systemMs] = [Number(fields[11]) * TICK_MS, Number(fields[12]) * TICK_MS];
-  return { pid, userMs, systemMs, peakMegabytes: Number(kilobytes) / 1_000 };
+  return { pid, userMs, systemMs, peakMegabytes };
 }
 
 function textOf(path: string): string {

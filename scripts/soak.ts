@@ -1,14 +1,14 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { z } from "zod";
 import { parseDuration } from "../src/config/duration.ts";
 import { LONG_FORMS, runLongForms } from "./soak/long-forms.ts";
 import { asksForMechanisms, takeOutMechanisms } from "./soak/mechanisms.ts";
 import { Tallies } from "./soak/tally.ts";
+import { readVitestReport } from "./soak/vitest-report.ts";
 
 /*
  * `npm run soak [-- --for 30m] [-- --only <case>]`: the long form of the attacks and of the parsers' fuzzing, each once;
@@ -24,22 +24,6 @@ import { Tallies } from "./soak/tally.ts";
 const LATEST_FAULT_MS = 3_000;
 /** Once per soak; in the other rounds a few hundred have to do. */
 const MANY_RUNS = 10_000;
-
-const reportSchema = z.object({
-  testResults: z.array(
-    z.object({
-      message: z.string().optional(),
-      assertionResults: z.array(
-        z.object({
-          fullName: z.string(),
-          status: z.string(),
-          failureMessages: z.array(z.string()).nullish(),
-          meta: z.object({ recoveryMs: z.number().optional(), gaveUp: z.string().optional() }).nullish(),
-        }),
-      ),
-    }),
-  ),
-});
 
 process.exitCode = await main();
 
@@ -98,12 +82,12 @@ async function round(
 }
 
 function count(file: string, tallies: Tallies): void {
-  if (!existsSync(file)) {
+  const files = readVitestReport(file);
+  if (files === undefined) {
     tallies.failed("the suite itself", "it ended without a report");
     return;
   }
-  const { testResults } = reportSchema.parse(JSON.parse(readFileSync(file, "utf8")));
-  for (const { message = "", assertionResults } of testResults) {
+  for (const { message = "", assertionResults } of files) {
     if (assertionResults.length === 0) tallies.failed("the suite itself", message);
     for (const { fullName, status, failureMessages, meta } of assertionResults) {
       const why = (failureMessages ?? []).join("\n");

@@ -1,42 +1,16 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { z } from "zod";
 import type { Edit } from "./mechanisms/mechanism.ts";
+import { readVitestReport, type TestResult } from "./vitest-report.ts";
 
 const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const LEFT_BEHIND = ["node_modules", "dist", ".git"];
 /** A run that takes longer hangs. */
 const LONGEST_RUN_MS = 300_000;
-
-const reportSchema = z.object({
-  testResults: z.array(
-    z.object({
-      message: z.string().optional(),
-      assertionResults: z.array(
-        z.object({
-          fullName: z.string(),
-          status: z.string(),
-          failureMessages: z.array(z.string()).nullish(),
-        }),
-      ),
-    }),
-  ),
-});
-
-type Result = z.output<typeof reportSchema>["testResults"][number]["assertionResults"][number];
 
 /** How the tests of a name ended. `skipped`: they may not run here; `none`: no test was found, or could be run. */
 export interface Ending {
@@ -94,10 +68,10 @@ export class ProjectCopy {
       said += text;
     });
     await once(child, "close");
-    if (!existsSync(report)) return names.map(() => ({ how: "none", said }));
-    const { testResults } = reportSchema.parse(JSON.parse(readFileSync(report, "utf8")));
-    const results = testResults.flatMap(({ assertionResults }) => assertionResults);
-    const trouble = testResults.map(({ message = "" }) => message).join("");
+    const files = readVitestReport(report);
+    if (files === undefined) return names.map(() => ({ how: "none", said }));
+    const results = files.flatMap(({ assertionResults }) => assertionResults);
+    const trouble = files.map(({ message = "" }) => message).join("");
     return names.map((name) =>
       endingOf(
         results.filter(({ fullName }) => fullName.includes(name)),
@@ -119,7 +93,7 @@ export class ProjectCopy {
   }
 }
 
-function endingOf(results: readonly Result[], trouble: string): Ending {
+function endingOf(results: readonly TestResult[], trouble: string): Ending {
   const failed = results.find(({ status }) => status === "failed");
   if (failed !== undefined) return { how: "failed", said: failed.failureMessages?.[0] };
   if (results.some(({ status }) => status === "passed")) return { how: "passed" };

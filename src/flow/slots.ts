@@ -48,14 +48,15 @@ export async function lastRunOf(queues: Queues, entry: string): Promise<LastRun 
 /** Answers whether it was not known yet. Slots may come in any order. */
 export async function noteSkip(queues: Queues, entry: string, at: string, reason: string): Promise<boolean> {
   const last = await lastSkipOf(queues, entry);
-  const known = last === undefined ? [] : [last.at, ...last.before];
+  const known = slotsOf(last);
   if (known.includes(at)) return false;
   const before = [...known, at]
     .toSorted()
     .toReversed()
     .slice(1, SKIPS_KEPT + 1);
-  const newest = last === undefined || last.at < at ? { at, reason } : { at: last.at, reason: last.reason };
-  await queues.redis.hset(skippedKey(queues), entry, JSON.stringify({ ...newest, before }));
+  const newest = last === undefined || last.at < at ? { at, reason } : last;
+  const skipped: SkippedSlot = { ...newest, before };
+  await queues.redis.hset(skippedKey(queues), entry, JSON.stringify(skipped));
   return true;
 }
 
@@ -66,7 +67,10 @@ export async function lastSkipOf(queues: Queues, entry: string): Promise<Skipped
 
 /** When the slots were that were skipped lately, newest first. */
 export async function skipsOf(queues: Queues, entry: string): Promise<string[]> {
-  const last = await lastSkipOf(queues, entry);
+  return slotsOf(await lastSkipOf(queues, entry));
+}
+
+function slotsOf(last: SkippedSlot | undefined): string[] {
   return last === undefined ? [] : [last.at, ...last.before];
 }
 

@@ -28,7 +28,7 @@ interface Batch<One> {
   readonly swept?: Promise<ReadonlyMap<Prepared<One>, Effect>> | undefined;
 }
 
-/** How many files share one write to disk: a crash leaves at most so many lines of what was not removed. */
+/** How many files share one write to disk: a crash leaves at most so many lines of what was not removed, for each batch begun. */
 const BATCH = 512;
 /** How many batches the sweepers may be at while more are looked for: they never wait for an order. */
 const AHEAD = 2;
