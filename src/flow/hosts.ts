@@ -113,6 +113,16 @@ export async function liveHosts(queues: Queues, nowMs: number): Promise<Readonly
   return new Set((await liveWorkers(queues, nowMs)).map(({ host }) => host));
 }
 
+/** The hosts of which a worker was seen within that time and did not sign off. */
+export async function hostsSeenWithin(
+  ms: number,
+  queues: Queues,
+  nowMs: number,
+): Promise<ReadonlySet<string>> {
+  const seen = await lastSeen(queues, "workers", nowMs);
+  return new Set(seen.flatMap(([name, atMs]) => (nowMs - atMs <= ms ? [hostIn(name)] : [])));
+}
+
 /** A host that runs a maintenance worker, or did until it died. */
 export interface KnownHost {
   readonly host: string;
@@ -138,6 +148,10 @@ export async function knownHosts(queues: Queues, nowMs: number): Promise<string[
 
 function nameOf({ host, pid, id }: WorkerInfo): string {
   return `${host}:${pid}:${id}`;
+}
+
+function hostIn(name: string): string {
+  return name.split(":", 1)[0] ?? "";
 }
 
 /** A heartbeat that does not expire is none of ours: it would make a dead host look alive for ever. */

@@ -6,12 +6,11 @@ import { addChildren, collectResults, idOf, unknownTo } from "./children.ts";
 import { clearDeadlines, setDeadline } from "./deadline.ts";
 import { givenUpOf, giveUp, reasonGivenUp, UNREACHABLE } from "./given-up.ts";
 import { saveReport } from "./history.ts";
-import { liveHosts } from "./hosts.ts";
 import { nextStepsOf } from "./inline.ts";
 import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
 import { tooLate } from "./lifetime.ts";
 import type { Post } from "./post.ts";
-import type { Queues } from "./queues.ts";
+import { absentHosts } from "./roll-call.ts";
 
 /**
  * Runs the stages of a run, one after another, and saves its report. There is no cursor to lose: from the top
@@ -29,9 +28,7 @@ export async function runParent(parent: Job, token: string, intent: Intent, post
     if (pending.length > 0) {
       late = tooLate({ flow: intent.flow, askedAtMs: parent.timestamp, hasBegun: true }, post);
       if (late !== undefined) break;
-      // this worker runs this: its host is there, though its heartbeat lapsed while Redis refused
-      const alive = new Set([...(await liveHosts(queues, clock.now())), config.host]);
-      await giveUpUnreachable(queues, run, pending, alive);
+      await giveUpAbsent(post, run, pending);
       const givenUp = await givenUpOf(queues, run);
       if (intent.hosts.every((host) => reasonGivenUp(givenUp, host) !== undefined)) break; // nobody is left to do it
       await setDeadline(queues, run, stage, config.stageDeadlineMs);
@@ -68,13 +65,10 @@ export async function runParent(parent: Job, token: string, intent: Intent, post
   return saveReport(queues, report, intent.schedule);
 }
 
-async function giveUpUnreachable(
-  queues: Queues,
-  run: string,
-  stage: readonly PlannedTask[],
-  alive: ReadonlySet<string>,
-): Promise<void> {
-  for (const { task } of stage) {
-    if (task.host !== undefined && !alive.has(task.host)) await giveUp(queues, run, task.host, UNREACHABLE);
-  }
+/** What has no worker would be waited for in vain; whoever was given up before stays so. */
+async function giveUpAbsent(post: Post, run: string, stage: readonly PlannedTask[]): Promise<void> {
+  const givenUp = await givenUpOf(post.queues, run);
+  const hosts = new Set(stage.flatMap(({ task: { host } }) => host ?? []));
+  const counted = [...hosts].filter((host) => reasonGivenUp(givenUp, host) === undefined);
+  for (const host of await absentHosts(post, run, counted)) await giveUp(post.queues, run, host, UNREACHABLE);
 }

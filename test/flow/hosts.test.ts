@@ -113,6 +113,42 @@ test("a host whose worker has died is not forgotten: all hosts means it too", as
   expect(report).toMatchObject({ verdict: "partial", hosts: ["here", "there"], unreachable: ["there"] });
 });
 
+describe("a host without a heartbeat", () => {
+  const WAITING = "no heartbeat, though lately there was one: waiting";
+
+  test("is waited for if it was seen lately: its heartbeat may have lapsed while Redis was away", async () => {
+    const app = littleApp();
+    const there = await new LittleApp({ redisUrl: server().url, name: app.name }).open({ host: "there" });
+    const here = await app.open();
+    for (const { application } of [there, here]) await application.startWorker();
+    await app.redis.del(...(await beats(app))); // the next ones come in 5 s
+    const report = await (await here.application.start("clean", { hosts: ["here", "there"] })).report();
+    expect(report).toMatchObject({ verdict: "done", unreachable: [] });
+    expect([...here.said, ...there.said]).toContain(WAITING); // either of them takes the run
+  });
+
+  test("is given up after 10 s if it is not heard again, once for the whole run", async () => {
+    const app = littleApp();
+    const worker = await app.startWorker({ host: "there" });
+    worker.signal("SIGKILL");
+    await worker.result;
+    await app.forget(worker, "there");
+    const { application, said } = await app.open();
+    const report = await (await application.start("clean", { hosts: ["here", "there"] })).report();
+    expect(report).toMatchObject({ verdict: "partial", unreachable: ["there"] });
+    expect(said.filter((message) => message === WAITING)).toHaveLength(1);
+  });
+
+  test.each(["never", "more than ten minutes ago"])("is given up at once if it was seen %s", async (when) => {
+    const app = littleApp();
+    if (when !== "never") await app.redis.zadd(app.key("workers"), Date.now() - 601_000, "there:1:abcdef");
+    const { application, said } = await app.open();
+    const report = await (await application.start("clean", { hosts: ["here", "there"] })).report();
+    expect(report).toMatchObject({ verdict: "partial", unreachable: ["there"] });
+    expect(said).not.toContain(WAITING);
+  });
+});
+
 test("a command's host is no part of the fleet", async () => {
   const app = littleApp();
   const { application } = await app.open();
