@@ -17,7 +17,13 @@ import { absentHosts } from "./roll-call.ts";
  * each time, it makes sure that a stage has its children, then waits for them. When a worker is killed anywhere
  * in here, the next one starts at the top.
  */
-export async function runParent(parent: Job, token: string, intent: Intent, post: Post): Promise<RunReport> {
+export async function runParent(
+  parent: Job,
+  token: string,
+  intent: Intent,
+  post: Post,
+  signal?: AbortSignal,
+): Promise<RunReport> {
   const { queues, config, catalog, clock } = post;
   const run = idOf(parent);
   const stages = stagesOf(run, intent, catalog);
@@ -28,7 +34,7 @@ export async function runParent(parent: Job, token: string, intent: Intent, post
     if (pending.length > 0) {
       late = tooLate({ flow: intent.flow, askedAtMs: parent.timestamp, hasBegun: true }, post);
       if (late !== undefined) break;
-      await giveUpAbsent(post, run, pending);
+      await giveUpAbsent(post, run, pending, signal);
       const givenUp = await givenUpOf(queues, run);
       if (intent.hosts.every((host) => reasonGivenUp(givenUp, host) !== undefined)) break; // nobody is left to do it
       await setDeadline(queues, run, stage, config.stageDeadlineMs);
@@ -66,9 +72,15 @@ export async function runParent(parent: Job, token: string, intent: Intent, post
 }
 
 /** What has no worker would be waited for in vain; whoever was given up before stays so. */
-async function giveUpAbsent(post: Post, run: string, stage: readonly PlannedTask[]): Promise<void> {
+async function giveUpAbsent(
+  post: Post,
+  run: string,
+  stage: readonly PlannedTask[],
+  signal?: AbortSignal,
+): Promise<void> {
   const givenUp = await givenUpOf(post.queues, run);
   const hosts = new Set(stage.flatMap(({ task: { host } }) => host ?? []));
   const counted = [...hosts].filter((host) => reasonGivenUp(givenUp, host) === undefined);
-  for (const host of await absentHosts(post, run, counted)) await giveUp(post.queues, run, host, UNREACHABLE);
+  for (const host of await absentHosts(post, run, counted, signal))
+    await giveUp(post.queues, run, host, UNREACHABLE);
 }

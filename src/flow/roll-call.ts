@@ -15,12 +15,13 @@ const STEP_MS = 500;
 
 /**
  * Which of a run's hosts no worker is there for. Answers at once unless one of them was seen in the last ten minutes and did
- * not sign off: that one has 10 s to be heard again.
+ * not sign off: that one has 10 s to be heard again. Throws when `signal` is aborted meanwhile.
  */
 export async function absentHosts(
   { queues, config, clock, log }: Post,
   run: string,
   wanted: readonly string[],
+  signal?: AbortSignal,
 ): Promise<readonly string[]> {
   const untilMs = clock.now() + PATIENCE_MS;
   for (let isFirst = true; ; isFirst = false) {
@@ -36,6 +37,7 @@ export async function absentHosts(
         { run, hosts: hoped, waitMs: PATIENCE_MS },
         "no heartbeat, though lately there was one: waiting",
       );
-    await clock.sleep(STEP_MS);
+    await clock.sleep(STEP_MS, signal);
+    signal?.throwIfAborted();
   }
 }

@@ -26,11 +26,17 @@ export async function takeRun(post: Post, job: Job, token = "", signal?: AbortSi
 
   const request = parseOrRefuse(requestSchema, job.data);
   refuseUnfit(post, job, request);
-  const { run, verdict, durationMs } = await patiently(post, signal, async () =>
-    runParent(job, token, await settled(post, job, request), post),
-  );
-  post.log.info({ run, flow: request.flow, mode: request.mode, verdict, durationMs }, "run ended");
-  return { verdict };
+  try {
+    const { run, verdict, durationMs } = await patiently(post, signal, async () =>
+      runParent(job, token, await settled(post, job, request), post, signal),
+    );
+    post.log.info({ run, flow: request.flow, mode: request.mode, verdict, durationMs }, "run ended");
+    return { verdict };
+  } catch (error) {
+    if (!signal?.aborted || error !== signal.reason) throw error;
+    await job.moveToWait(token); // another worker takes it at once
+    throw new WaitingError();
+  }
 }
 
 /**

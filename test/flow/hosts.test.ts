@@ -139,6 +139,18 @@ describe("a host without a heartbeat", () => {
     expect(said.filter((message) => message === WAITING)).toHaveLength(1);
   });
 
+  test("is not waited for by a worker that ends: the run is another one's at once", async () => {
+    const app = new LittleApp({ redisUrl: server().url, config: { workerGrace: "1s" } });
+    const { application } = await app.open();
+    await app.redis.zadd(app.key("workers"), Date.now(), "there:1:abcdef");
+    const worker = await app.startWorker();
+    const run = await application.start("clean", { hosts: ["here", "there"], detach: true });
+    await worker.stderr.waitFor(new RegExp(WAITING));
+    worker.signal("SIGTERM");
+    expect(await worker.result).toMatchObject({ code: 0 });
+    expect(await app.queue("runs").getJobState(run.id)).toBe("waiting");
+  });
+
   test.each(["never", "more than ten minutes ago"])("is given up at once if it was seen %s", async (when) => {
     const app = littleApp();
     if (when !== "never") await app.redis.zadd(app.key("workers"), Date.now() - 601_000, "there:1:abcdef");
