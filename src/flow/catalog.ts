@@ -3,7 +3,7 @@ import type { Job } from "../../jobs/job.ts";
 import { jobs } from "../../jobs/registry.ts";
 import type { Config, OwnJob } from "../config/config.ts";
 import { nearest } from "../config/similar.ts";
-import { messageOf, type Problem, SafeShutdownError } from "../errors.ts";
+import { hintOf, messageOf, type Problem, SafeShutdownError } from "../errors.ts";
 import { importOwnJob } from "./own-job.ts";
 
 /** What can be done here: the jobs that come with the package and the application's own, and the stages of each flow. */
@@ -26,7 +26,7 @@ export async function loadCatalog(config: Pick<Config, "root" | "jobs" | "schedu
     try {
       catalog = withJob(catalog, await importOwnJob(config.root, own.module), own);
     } catch (error) {
-      const hint = error instanceof SafeShutdownError ? error.problems[0]?.hint : undefined;
+      const hint = hintOf(error);
       problems.push({
         path: `jobs[${index}]`,
         message: messageOf(error),
@@ -39,10 +39,20 @@ export async function loadCatalog(config: Pick<Config, "root" | "jobs" | "schedu
   throw new SafeShutdownError("config-invalid", "the config asks for jobs that are not there", { problems });
 }
 
+/** The name of what ends a stage whose time is up: a job in the queue of runs, beside the runs. */
+export const DEADLINE = "deadline";
+
+/** In the queue of runs a name says what a job is: one called like these would be taken for it. */
+const RESERVED: readonly string[] = [...flowNames, DEADLINE];
+
 /** Adds a job to the stages it asks for. Throws when its name is taken, or its place is not in one of its flows. */
 function withJob({ jobs, flows }: Catalog, job: Job, own: OwnJob): Catalog {
   if (jobs.has(job.name))
     throw new Error(`expected a name of its own, got ${job.name}, which there is already`);
+  if (RESERVED.includes(job.name)) {
+    const taken = `${RESERVED.join(", ")} mean something else in the queue`;
+    throw new Error(`expected a name of its own, got ${job.name}: ${taken}; give it another one`);
+  }
   const placed = Object.fromEntries(
     flowNames.map((name) => [
       name,

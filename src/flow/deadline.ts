@@ -1,6 +1,7 @@
 import { Job } from "bullmq";
 import { z } from "zod";
 import { formatDuration } from "../config/duration.ts";
+import { DEADLINE } from "./catalog.ts";
 import { waitedForBy } from "./children.ts";
 import { giveUp, UNREACHABLE } from "./given-up.ts";
 import { liveHosts } from "./hosts.ts";
@@ -13,7 +14,7 @@ import { type Queues, queueOf } from "./queues.ts";
  * for ever. So each stage has a delayed job beside it that frees the parent when the deadline has come.
  */
 
-export const DEADLINE = "deadline";
+export { DEADLINE };
 export const deadlineSchema = z.strictObject({ run: z.string(), stage: z.int().min(0) });
 
 export async function setDeadline(

@@ -186,6 +186,11 @@ describe("an own job that cannot be had makes the config invalid", () => {
       module: ownJob('name: "prune-redis"'),
       says: /expected a name of its own, got prune-redis/,
     },
+    ...["shutdown", "stop", "clean", "deadline"].map((name) => ({
+      what: `a name that the queue uses itself (${name})`,
+      module: ownJob(`name: "${name}", runsOn: "one host"`),
+      says: new RegExp(`^jobs\\[0\\]: expected a name of its own, got ${name}: .*; give it another one$`),
+    })),
     {
       what: "a place that is not there",
       module: ownJob(),
