@@ -2,11 +2,12 @@ import { z } from "zod";
 import type { TempRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
 import type { Effect } from "../src/report/report.ts";
-import type { Condemned, Contents, FileEntry } from "../src/system/files.ts";
+import type { Condemned, Contents, FileEntry, Lot, Policy } from "../src/system/files.ts";
 import { matcherOf } from "../src/system/patterns.ts";
 import type { PidFileFinding, ServiceState } from "../src/system/processes.ts";
 import { sharedLook } from "../src/system/shared-look.ts";
 import { defineJob, type JobContext } from "./job.ts";
+import { LOCK, reasonToKeep as reasonToKeepPlain, type TempFacts } from "./temp-policy.ts";
 
 export const cleanTempFiles = defineJob({
   name: "clean-temp-files",
@@ -15,8 +16,13 @@ export const cleanTempFiles = defineJob({
   input: z.strictObject({}),
   async run(_input, context) {
     const { files, report } = context;
-    for await (const removed of files.removeMany(litter(context))) {
+    const names = () => report.namesWanted("done");
+    for await (const { removed, lot } of files.removeMany(litter(context), names)) {
       report.addMany(removed.map(({ condemned, effect }) => ({ target: condemned.entry.path, effect })));
+      if (lot === undefined) continue;
+      const { done, bytes, named, others } = lot;
+      report.addMany(others.map(({ path, effect }) => ({ target: path, effect })));
+      report.addAlike({ outcome: "done", amount: done, bytes, named: named.map((target) => ({ target })) });
     }
   },
 });
@@ -27,14 +33,20 @@ const FIRST_SURVEY_MS = 1_000;
 const LAST_SURVEY_MS = 100;
 
 /** What is to go, in handfuls: what the rules mean, then what has been in quarantine for long enough. */
-async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]> {
+async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[] | Lot> {
   const { config, files, processes, clock, report } = context;
   const isLock = matcherOf(config.locks.flatMap(({ patterns }) => patterns));
   const reasons = new Map(config.temp.map((rule) => [rule, describe(rule)]));
   const survey = () => processes.survey();
   const firstSurvey = sharedLook(survey, FIRST_SURVEY_MS, clock);
   const lastSurvey = sharedLook(survey, LAST_SURVEY_MS, clock);
-  for await (const found of files.findMany(config.temp)) {
+  for await (const { found, swath } of files.findMany(config.temp, () => policyOf(context))) {
+    if (swath !== undefined) {
+      const { amount, named } = swath.staying;
+      const items = named.map(({ path, reason }) => ({ target: path, reason }));
+      if (amount > 0) report.addAlike({ outcome: "kept", amount, named: items });
+      if (swath.lot !== undefined) yield swath.lot;
+    }
     const condemned: Condemned[] = [];
     const staying: { target: string; effect: Effect }[] = [];
     for (const { rule, path, entry, kept } of found) {
@@ -63,6 +75,27 @@ async function* litter(context: JobContext): AsyncGenerator<readonly Condemned[]
     if (condemned.length > 0) yield condemned;
   }
   for await (const one of expired(context)) yield [one];
+}
+
+/** What sweepers must know to judge by themselves what is plain. */
+function policyOf({ config, files, report }: JobContext): Policy {
+  const { inodes, paths } = files.openFiles;
+  const facts: TempFacts = {
+    lockPatterns: config.locks.flatMap(({ patterns }) => patterns),
+    rules: config.temp.map((rule) => (isPlain(rule) ? { olderThanMs: rule.olderThanMs } : undefined)),
+    open: { inodes, paths },
+  };
+  return {
+    program: new URL("temp-sweeper-program", import.meta.url),
+    facts,
+    reasons: config.temp.map(describe),
+    namesWanted: () => report.namesWanted("kept"),
+  };
+}
+
+/** Whether what a rule means just goes, for nobody's sake and not to quarantine. */
+function isPlain(rule: TempRule): rule is Exclude<TempRule, { kind: "pidFiles" }> {
+  return rule.kind !== "pidFiles" && !isForAProcess(rule) && rule.quarantineMs === undefined;
 }
 
 /** What was moved to quarantine is kept for as long as its rule said then. */
@@ -96,75 +129,27 @@ function describe(rule: TempRule): string {
   return rule.olderThanMs > 0 ? `older than ${formatDuration(rule.olderThanMs)} (${patterns})` : patterns;
 }
 
-/** A lock is judged by who holds it, not by its age alone. */
-const LOCK = "a lock, which clean-session-locks looks after";
-
-/** A promise only where processes must be asked. */
+/** The whole policy: what no process has to be asked about is in `temp-policy.ts`. A promise only where one must be. */
 function reasonToKeep(
   entry: FileEntry,
   contents: Contents | undefined,
   rule: TempRule,
   isLock: (path: string) => boolean,
   servicesNow: () => Promise<readonly ServiceState[]>,
-  context: JobContext,
+  { files, processes, clock }: JobContext,
 ): string | undefined | Promise<string | undefined> {
-  if (isLock(entry.path)) return LOCK;
-  const nowMs = context.clock.now();
-  if (rule.kind === "pidFiles") return reasonToKeepPidFile(context.processes.identify(entry));
-  if (contents !== undefined) {
-    const { files, obstacle } = contents;
-    const lock = files.find(({ path }) => isLock(path));
-    if (lock !== undefined) return `${lock.path} in it is ${LOCK}`;
-    return (
-      obstacle ?? reasonToKeepDirectory(entry, files, rule, nowMs, (file) => context.files.openedBy(file))
-    );
-  }
-  const reason = reasonToKeepFile(entry, rule, nowMs, () => context.files.openedBy(entry));
+  if (rule.kind === "pidFiles")
+    return isLock(entry.path) ? LOCK : reasonToKeepPidFile(processes.identify(entry));
+  const openedBy = (file: FileEntry) => files.openedBy(file);
+  const reason = reasonToKeepPlain(entry, contents, rule, { isLock, nowMs: clock.now(), openedBy });
   if (reason !== undefined || rule.kind !== "files" || rule.unlessRunning === undefined) return reason;
   const { unlessRunning } = rule;
   return servicesNow().then((services) => reasonToKeepFor(unlessRunning, services));
 }
 
-/** The policy for a file, in the order an operator would check it. `undefined`: safe to remove. */
-export function reasonToKeepFile(
-  file: Pick<FileEntry, "kind" | "modifiedAtMs">,
-  rule: { olderThanMs: number },
-  nowMs: number,
-  openedBy: () => number | undefined,
-): string | undefined {
-  if (file.kind !== "file") return "it is not a regular file";
-  const young = reasonOfAge(file.modifiedAtMs, rule.olderThanMs, nowMs);
-  if (young !== undefined) return young;
-  const pid = openedBy();
-  return pid === undefined ? undefined : `pid ${pid} has it open`;
-}
-
-/** A directory is as old as what was last changed in it. */
-function reasonToKeepDirectory(
-  directory: FileEntry,
-  files: readonly FileEntry[],
-  rule: { olderThanMs: number },
-  nowMs: number,
-  openedBy: (file: FileEntry) => number | undefined,
-): string | undefined {
-  const newestMs = files.reduce(
-    (newest, file) => Math.max(newest, file.modifiedAtMs),
-    directory.modifiedAtMs,
-  );
-  const young = reasonOfAge(newestMs, rule.olderThanMs, nowMs);
-  if (young !== undefined) return young;
-  const opened = files.find((file) => openedBy(file) !== undefined);
-  return opened && `${opened.path} in it is open`;
-}
-
 function reasonToKeepPidFile(finding: PidFileFinding): string | undefined {
   if (finding.state === "gone") return undefined;
   return finding.state === "running" ? `pid ${finding.process.pid} is running` : finding.reason;
-}
-
-function reasonOfAge(modifiedAtMs: number, olderThanMs: number, nowMs: number): string | undefined {
-  const ageMs = nowMs - modifiedAtMs;
-  return olderThanMs > 0 && ageMs < olderThanMs ? `only ${formatDuration(ageMs)} old` : undefined;
 }
 
 /** A second beat that finds its schedule file gone, or locked, loses its place: so only a proof will do. */

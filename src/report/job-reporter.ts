@@ -31,6 +31,14 @@ interface Told {
   readonly stray?: StrayFacts | undefined;
 }
 
+/** Targets of one outcome. */
+interface Alike {
+  readonly outcome: Outcome;
+  readonly amount: number;
+  readonly bytes?: number;
+  readonly named: readonly Pick<Item, "target" | "reason">[];
+}
+
 /** What a job hands over at its end. */
 export interface JobResult {
   readonly report: JobReport;
@@ -81,6 +89,22 @@ export class JobReporter {
       this.#count(outcome, 1, "bytes" in effect ? effect.bytes : 0);
     }
     this.#onProgress({ totals: this.#totals });
+  }
+
+  /** Many of one outcome, of which as many are named as `namesWanted` said. */
+  addAlike({ outcome, amount, bytes = 0, named }: Alike): void {
+    const room = this.namesWanted(outcome);
+    this.#perOutcome[outcome] += amount;
+    if (this.#perOutcome[outcome] > ITEMS_KEPT) this.#truncated = true;
+    for (const { target, reason } of named.slice(0, room))
+      this.#items.push({ target, outcome, ...(reason !== undefined && { reason }) });
+    this.#count(outcome, amount, bytes);
+    this.#onProgress({ totals: this.#totals });
+  }
+
+  /** How many more targets of an outcome the report would name. */
+  namesWanted(outcome: Outcome): number {
+    return Math.max(0, ITEMS_KEPT - this.#perOutcome[outcome]);
   }
 
   /** Keys of a rule (or what `noun` says), which share one item per reason: `12 keys older than 8m`. May be told page by page. */

@@ -1,3 +1,5 @@
+import type { Policy } from "./judge.ts";
+import type { Manifest } from "./manifest.ts";
 import type { FindRule } from "./search.ts";
 import { Sweepers } from "./sweepers.ts";
 
@@ -7,6 +9,7 @@ const CALLED_AFTER = 4_000;
 export interface CrewOptions {
   /** A real path. */
   readonly root: string;
+  readonly manifest: Pick<Manifest, "names">;
   /** Told when sweepers are lost: the rest is done without them. */
   readonly tell?: ((what: string) => void) | undefined;
   /** Entries to be passed before sweepers are called. Default: 4,000. */
@@ -30,17 +33,25 @@ export class Crew {
   }
 
   /** Calls sweepers for a search; `undefined`: they are busy with another, or lost. */
-  call(rules: readonly FindRule[], preserve: readonly string[] | undefined): Sweepers | undefined {
+  call(
+    rules: readonly FindRule[],
+    preserve: readonly string[] | undefined,
+    policy?: Policy,
+  ): Sweepers | undefined {
     if (this.#sweepers !== undefined) return undefined;
-    const { root, tell } = this.#options;
+    const { root, tell, manifest } = this.#options;
     const known = rules.map(({ kind, patterns, holding }) => ({
       patterns,
       ...(kind !== undefined && { kind }),
       ...(holding !== undefined && { holding }),
     }));
-    this.#sweepers = new Sweepers({ root, rules: known, preserve }, (why) =>
-      tell?.(`a process that helps to clean up was lost (${why}): going on without it`),
-    );
+    const lost = (why: string) =>
+      tell?.(`a process that helps to clean up was lost (${why}): going on without it`);
+    const order = {
+      ...{ root, rules: known, preserve },
+      policy: policy && { facts: policy.facts, reasons: policy.reasons, manifest: manifest.names },
+    };
+    this.#sweepers = new Sweepers(order, lost, policy?.program);
     return this.#sweepers;
   }
 

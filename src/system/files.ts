@@ -9,6 +9,7 @@ import { Directories, DirectoryChanged } from "./directory.ts";
 import { isSame } from "./evidence.ts";
 import { type FileEntry, lookAt } from "./file-entry.ts";
 import { Finder } from "./finder.ts";
+import type { Policy } from "./judge.ts";
 import { withRealNames } from "./linked-names.ts";
 import type { Manifest } from "./manifest.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
@@ -18,8 +19,10 @@ import type { Quarantine } from "./quarantine.ts";
 import { type Quarantined, quarantined } from "./quarantined.ts";
 import type { LimitedRule, Quota } from "./quota.ts";
 import { readUntouched } from "./read-untouched.ts";
-import { Removal } from "./removal.ts";
+import { Removal, type RemovedHandful } from "./removal.ts";
 import type { FindRule } from "./search.ts";
+import type { Handful } from "./search-tree.ts";
+import type { Lot } from "./swath.ts";
 import { Turns } from "./turns.ts";
 import { Units } from "./units.ts";
 import type { Found } from "./walk.ts";
@@ -27,7 +30,9 @@ import type { Found } from "./walk.ts";
 export type { Condemned } from "./condemned.ts";
 export type { Contents } from "./contents.ts";
 export type { FileEntry } from "./file-entry.ts";
+export type { Policy } from "./judge.ts";
 export type { FindRule } from "./search.ts";
+export type { Lot } from "./swath.ts";
 export type { Found } from "./walk.ts";
 
 export interface FilesOptions extends CrewOptions {
@@ -82,18 +87,22 @@ export class Files {
     { evenPreserved = false } = {},
   ): AsyncGenerator<Found<Rule>> {
     const turns = new Turns(this.#options.clock);
-    for await (const handful of this.#finder.find(rules, evenPreserved ? undefined : this.#preserve)) {
-      for (const found of handful) {
+    for await (const { found } of this.#finder.find(rules, evenPreserved ? undefined : this.#preserve)) {
+      for (const one of found) {
         this.#options.signal.throwIfAborted();
-        yield found;
+        yield one;
         if (turns.isDue) await turns.take();
       }
     }
   }
 
-  /** The same in handfuls, for those who have much to find. */
-  findMany<Rule extends FindRule>(rules: readonly Rule[]): AsyncGenerator<readonly Found<Rule>[]> {
-    return this.#finder.find(rules, this.#preserve);
+  /** The same in handfuls, for those who have much to find. With a policy some of it is judged on the way, not in a plan. */
+  findMany<Rule extends FindRule>(
+    rules: readonly Rule[],
+    policy: () => Policy,
+  ): AsyncGenerator<Handful<Rule>> {
+    const mayJudge = this.#options.mode === "apply";
+    return this.#finder.find(rules, this.#preserve, mayJudge ? policy : undefined);
   }
 
   /** The entry at a path, or `undefined` when there is none. */
@@ -124,8 +133,13 @@ export class Files {
 
   /** The pid of a process that has the file open. Descriptors are read once, at the first question. */
   openedBy(entry: FileEntry): number | undefined {
+    return this.openFiles.openersOf(entry)[0]?.pid;
+  }
+
+  /** Who has what open; read once, at the first question. */
+  get openFiles(): OpenFiles {
     this.#openFiles ??= readOpenFiles(this.#options.root, this.#options.presumed.pids);
-    return this.#openFiles.openersOf(entry)[0]?.pid;
+    return this.#openFiles;
   }
 
   /**
@@ -135,14 +149,15 @@ export class Files {
   async *remove<One extends Condemned>(
     source: Iterable<One> | AsyncIterable<One>,
   ): AsyncGenerator<Removed<One>> {
-    for await (const handful of this.#removal.inBatches(oneByOne(source))) yield* handful;
+    for await (const { removed } of this.#removal.inBatches(oneByOne(source))) yield* removed;
   }
 
-  /** The same in handfuls, for those who have much to remove. */
-  removeMany<One extends Condemned>(
-    source: AsyncIterable<readonly One[]>,
-  ): AsyncGenerator<readonly Removed<One>[]> {
-    return this.#removal.inBatches(source);
+  /** The same in handfuls, for those who have much to remove; `names`: how many of what just went are to be named. */
+  removeMany(
+    source: AsyncIterable<readonly Condemned[] | Lot>,
+    names: () => number,
+  ): AsyncGenerator<RemovedHandful<Condemned>> {
+    return this.#removal.inBatches(source, names);
   }
 
   /** The same for a single one. */

@@ -1,9 +1,10 @@
 import type { Clock } from "./clock.ts";
 import type { Crew } from "./crew.ts";
 import type { Directories } from "./directory.ts";
+import type { Policy } from "./judge.ts";
 import type { Quota } from "./quota.ts";
 import { type FindRule, Search } from "./search.ts";
-import { searchTree } from "./search-tree.ts";
+import { type Handful, searchTree } from "./search-tree.ts";
 import { Turns } from "./turns.ts";
 import type { Units } from "./units.ts";
 import type { Found } from "./walk.ts";
@@ -29,22 +30,25 @@ export class Finder {
 
   /**
    * Streams what the rules mean, in handfuls; gives the event loop a turn now and then. Throws when aborted. Without a
-   * preserve list it is for looking only: then nothing of it is a candidate.
+   * preserve list it is for looking only: then nothing of it is a candidate. With a policy sweepers judge what they can.
    */
   async *find<Rule extends FindRule>(
     rules: readonly Rule[],
     preserve: readonly string[] | undefined,
-  ): AsyncGenerator<readonly Found<Rule>[]> {
+    policy?: () => Policy,
+  ): AsyncGenerator<Handful<Rule>> {
     const { directories, crew, units, quota, clock, signal, presumed } = this.#options;
     const turns = new Turns(clock);
     const search = new Search(rules, preserve);
-    for await (const handful of searchTree({ directories, search, preserve, crew, units })) {
+    const tree = { directories, search, preserve, crew, units, policy, clock };
+    for await (const { found: all, swath } of searchTree(tree)) {
       signal.throwIfAborted();
       const isThere = ({ path }: Found<Rule>) => !presumed.paths.has(path);
-      const found = presumed.paths.size === 0 ? handful : handful.filter(isThere);
+      const found = presumed.paths.size === 0 ? all : all.filter(isThere);
       if (preserve !== undefined)
         for (const { entry, rule } of found) if (entry !== undefined) quota.looked(rule);
-      if (found.length > 0) yield found;
+      for (const [rule, amount] of swath?.candidates ?? []) quota.looked(rule, amount);
+      if (found.length > 0 || swath !== undefined) yield { found, ...(swath && { swath }) };
       if (turns.isDue) await turns.take();
     }
     signal.throwIfAborted();

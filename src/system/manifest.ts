@@ -12,7 +12,7 @@ import { promisify } from "node:util";
 import { messageOf, systemCodeOf } from "../errors.ts";
 import type { Clock } from "./clock.ts";
 import { type HeldDirectory, release, within } from "./directory.ts";
-import { type LineWriter, lineWriter } from "./manifest-line.ts";
+import { type LineWriter, lineWriter } from "./line-writer.ts";
 import { readManifest } from "./manifest-reader.ts";
 import { rotateManifests } from "./manifest-rotation.ts";
 import { holdOwn, obstacleIn, refusal } from "./own-directory.ts";
@@ -46,6 +46,12 @@ export class Manifest {
     this.#options = options;
   }
 
+  /** Who writes, as each line names it. */
+  get names(): { readonly job: string; readonly host: string } {
+    const { job, host } = this.#options;
+    return { job, host };
+  }
+
   /** Renders the lines, to be recorded soon, of entries that go for this reason, or to this place in quarantine. */
   writer(reason: string, quarantine?: string): LineWriter {
     const { job, host, clock } = this.#options;
@@ -75,8 +81,8 @@ export class Manifest {
    * Resolves when the lines are on disk. Throws `refused` when they are not, or may not be: then nothing of what they
    * name may be removed.
    */
-  async record(lines: string): Promise<void> {
-    if (lines === "") return;
+  async record(lines: string | Uint8Array): Promise<void> {
+    if (lines.length === 0) return;
     this.#descriptor ??= this.#open();
     try {
       this.#write(this.#descriptor, lines);
@@ -88,9 +94,10 @@ export class Manifest {
   }
 
   /** What fits into one buffer again and again needs no new memory. */
-  #write(descriptor: number, text: string): void {
-    const isShort = text.length * 3 <= this.#buffer.length;
-    writeAll(descriptor, isShort ? this.#buffer.subarray(0, this.#buffer.write(text)) : Buffer.from(text));
+  #write(descriptor: number, lines: string | Uint8Array): void {
+    if (typeof lines !== "string") writeAll(descriptor, lines);
+    else if (lines.length * 3 > this.#buffer.length) writeAll(descriptor, Buffer.from(lines));
+    else writeAll(descriptor, this.#buffer.subarray(0, this.#buffer.write(lines)));
   }
 
   close(): void {
@@ -143,7 +150,7 @@ function endsWithLine(descriptor: number): boolean {
   return last.toString() === "\n";
 }
 
-function writeAll(descriptor: number, bytes: Buffer): void {
+function writeAll(descriptor: number, bytes: Uint8Array): void {
   for (let written = 0; written < bytes.length; ) {
     written += writeSync(descriptor, bytes, written, bytes.length - written);
   }

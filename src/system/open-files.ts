@@ -27,6 +27,9 @@ const DENIED = Symbol("it may not be looked at");
 export interface OpenFiles {
   /** Who has this file open. */
   openersOf(file: Pick<FileEntry, "path" | "device" | "inode">): readonly Opener[];
+  /** What of them may be in the root, whoever has it open: by inode, in digits, and by path. */
+  readonly inodes: ReadonlySet<string>;
+  readonly paths: ReadonlySet<string>;
   /** Processes that could not be looked into; 0 means that nothing was missed. */
   readonly hiddenProcesses: number;
 }
@@ -55,6 +58,8 @@ export function readOpenFiles(root: string, ignore: ReadonlySet<number>): OpenFi
       const openers = byInode.get(`${inode}`)?.filter((one) => isOn(one, devices())) ?? [];
       return openers.length > 0 ? openers : (byPath.get(path) ?? []);
     },
+    inodes: new Set(byInode.keys()),
+    paths: new Set(byPath.keys()),
     hiddenProcesses,
   };
 

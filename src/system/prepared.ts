@@ -1,8 +1,8 @@
 import { messageOf } from "../errors.ts";
 import type { Effect } from "../report/report.ts";
 import { amountOf, bytesOf, type Condemned } from "./condemned.ts";
+import type { LineWriter } from "./line-writer.ts";
 import type { Manifest } from "./manifest.ts";
-import type { LineWriter } from "./manifest-line.ts";
 import type { Quarantine } from "./quarantine.ts";
 
 /** One of which it is known what to do, once it is written down. */

@@ -1,14 +1,16 @@
 import type { Effect, Mode } from "../report/report.ts";
-import { batchesOf } from "./batches.ts";
+import { batchesOf, isList } from "./batches.ts";
 import type { Clock } from "./clock.ts";
 import { amountOf, bytesOf, type Condemned, planned } from "./condemned.ts";
 import type { Crew } from "./crew.ts";
 import type { Directories } from "./directory.ts";
+import { HandOver, type LotOf } from "./hand-over.ts";
 import type { Manifest } from "./manifest.ts";
-import { isSimple, type Prepared, prepare, type Removed, removedOf } from "./prepared.ts";
+import { type Prepared, prepare, type Removed, removedOf } from "./prepared.ts";
 import type { Quarantine } from "./quarantine.ts";
 import type { Quota } from "./quota.ts";
-import { isUntouched, Remover, unlink } from "./remover.ts";
+import { Remover, unlink } from "./remover.ts";
+import type { LotAnswer } from "./sweep-orders.ts";
 import { Turns } from "./turns.ts";
 
 export interface RemovalOptions {
@@ -26,6 +28,19 @@ interface Batch<One> {
   readonly prepared: readonly Prepared<One>[];
   /** What came of those that the sweepers took; never rejects. */
   readonly swept?: Promise<ReadonlyMap<Prepared<One>, Effect>> | undefined;
+  readonly lot?: undefined;
+}
+
+interface BegunLot<One> {
+  readonly lot: LotOf<One>;
+  readonly swept: Promise<LotAnswer | undefined>;
+}
+
+/** What came of some. */
+export interface RemovedHandful<One> {
+  readonly removed: readonly Removed<One>[];
+  /** What came of those that a sweeper had judged. */
+  readonly lot?: LotAnswer;
 }
 
 /** How many files share one write to disk: a crash leaves at most so many lines of what was not removed, for each batch begun. */
@@ -45,12 +60,12 @@ export class Removal {
   readonly #options: RemovalOptions;
   readonly #remover: Remover;
   #earlier: Promise<void> | undefined;
-  /** There was no room for one: what comes after it must not take its place. */
-  #isFull = false;
+  readonly #handOver: HandOver;
 
   constructor(options: RemovalOptions) {
     this.#options = options;
     this.#remover = new Remover(options.directories);
+    this.#handOver = new HandOver(options);
   }
 
   /**
@@ -58,54 +73,82 @@ export class Removal {
    * Throws `refused` when a limit is reached or the manifest cannot be written; when aborted.
    */
   async *inBatches<One extends Condemned>(
-    source: AsyncIterable<readonly One[]>,
-  ): AsyncGenerator<readonly Removed<One>[]> {
-    const { mode, manifest, quarantine, clock } = this.#options;
+    source: AsyncIterable<readonly One[] | LotOf<One>>,
+    names = () => 0,
+  ): AsyncGenerator<RemovedHandful<One>> {
+    const { mode, clock } = this.#options;
     const turns = new Turns(clock);
-    const begun: Batch<One>[] = [];
+    const begun: (Batch<One> | BegunLot<One>)[] = [];
     try {
       for await (const batch of batchesOf(source, mode === "plan" ? 1 : BATCH, filesIn)) {
-        if (mode === "plan") {
-          yield* this.#finish({ prepared: batch.map((condemned) => ({ condemned })) }, turns);
-          continue;
-        }
-        this.#earlier ??= this.#countEarlier(); // once, also where several are removed at the same time
-        await this.#earlier;
-        const { prepared, lines } = prepare(batch, manifest, quarantine);
-        await manifest.record(lines);
-        const swept = this.#sweep(prepared);
-        begun.push({ prepared, swept });
-        yield* this.#finishFirst(begun, swept === undefined ? 0 : AHEAD, turns); // else it goes on while the next ones come
+        const begins = isList(batch) ? this.#begin(batch) : this.#beginLot(batch, names());
+        const { length } = begun;
+        begun.push(await begins);
+        const goesOn = begun[length]?.swept !== undefined; // while the next ones come
+        yield* this.#finishFirst(begun, goesOn ? AHEAD : 0, turns);
       }
     } catch (error) {
-      for (const { prepared, swept } of begun) yield removedOf(prepared, await swept); // what was begun is told all the same
+      for (const one of begun) yield await toldOf(one); // what was begun is told all the same
       throw error;
     }
     yield* this.#finishFirst(begun, 0, turns);
   }
 
+  /** Writes down what is to go, and gives to the sweepers what they can do. */
+  async #begin<One extends Condemned>(batch: readonly One[]): Promise<Batch<One>> {
+    const { mode, manifest, quarantine } = this.#options;
+    if (mode === "plan") return { prepared: batch.map((condemned) => ({ condemned })) };
+    await this.#countEarlier();
+    const { prepared, lines } = prepare(batch, manifest, quarantine);
+    await manifest.record(lines);
+    return { prepared, swept: this.#handOver.give(prepared, BATCH) };
+  }
+
+  /** The same for what a sweeper has judged: all of it, or one by one if there is not room for all. */
+  async #beginLot<One extends Condemned>(
+    lot: LotOf<One>,
+    names: number,
+  ): Promise<Batch<One> | BegunLot<One>> {
+    await this.#countEarlier();
+    this.#options.signal.throwIfAborted();
+    if (!this.#handOver.takeRoomFor(lot)) return this.#begin(await lot.open());
+    try {
+      await this.#options.manifest.record(lot.lines);
+    } catch (error) {
+      this.#handOver.giveBack(lot);
+      throw error;
+    }
+    return { lot, swept: this.#handOver.giveLot(lot, names) };
+  }
+
   /** Finishes the first of what was begun, until no more are left than may be. */
   async *#finishFirst<One extends Condemned>(
-    begun: Batch<One>[],
+    begun: (Batch<One> | BegunLot<One>)[],
     most: number,
     turns: Turns,
-  ): AsyncGenerator<readonly Removed<One>[]> {
+  ): AsyncGenerator<RemovedHandful<One>> {
     while (begun.length > most) {
       const first = begun.shift();
       if (first !== undefined) yield* this.#finish(first, turns);
     }
   }
 
-  /** Acts on those that no sweeper took; tells of all, and of what was swept even if it throws. */
+  /** Acts on those that no sweeper took, or could tell of; tells of all, and of what was swept even if it throws. */
   async *#finish<One extends Condemned>(
-    { prepared, swept }: Batch<One>,
+    batch: Batch<One> | BegunLot<One>,
     turns: Turns,
-  ): AsyncGenerator<readonly Removed<One>[]> {
-    const effects = await swept;
-    if (effects !== undefined) yield removedOf(prepared, effects);
+  ): AsyncGenerator<RemovedHandful<One>> {
+    const told = await toldOf(batch);
+    if (told.removed.length > 0 || told.lot !== undefined) yield told;
+    if (told.lot !== undefined) return;
+    const effects = batch.lot === undefined ? await batch.swept : undefined;
+    const prepared =
+      batch.lot === undefined
+        ? batch.prepared
+        : (await batch.lot.open()).map((condemned): Prepared<One> => ({ condemned }));
     for (const one of prepared) {
       if (effects?.has(one)) continue;
-      yield [{ condemned: one.condemned, effect: await this.#actAlone(one, turns) }];
+      yield { removed: [{ condemned: one.condemned, effect: await this.#actAlone(one, turns) }] };
       if (turns.isDue) await turns.take();
     }
   }
@@ -116,42 +159,11 @@ export class Removal {
     return reason === undefined ? this.#act(one, turns) : { outcome: "kept", reason };
   }
 
-  /**
-   * Gives to the sweepers what they can do, as far as there is room for it; resolves with what came of each.
-   * `undefined`: there are none.
-   */
-  #sweep<One extends Condemned>(prepared: readonly Prepared<One>[]): Batch<One>["swept"] {
-    const { crew, quota, mode, signal } = this.#options;
-    const { sweepers } = crew;
-    if (sweepers === undefined || mode === "plan" || signal.aborted || this.#isFull) return undefined;
-    const given: Prepared<One>[] = [];
-    for (const one of prepared) {
-      if (!isSimple(one, BATCH)) continue;
-      const { rule } = one.condemned;
-      const room = quota.roomFor(rule);
-      const [amount, bytes] = [amountOf(one.condemned), bytesOf(one.condemned)];
-      this.#isFull = amount > room.amount || bytes > room.bytes;
-      if (this.#isFull) break; // it is for the last look to say whether it goes: one by one from here
-      quota.count(amount, bytes, rule);
-      given.push(one);
-    }
-    if (given.length === 0) return undefined;
-    return sweepers.remove(given.map(({ condemned }) => condemned)).then((effects) => {
-      const known = new Map<Prepared<One>, Effect>();
-      for (const [index, one] of given.entries()) {
-        const effect = effects[index];
-        if (effect !== undefined) known.set(one, effect);
-        if (effect !== undefined && !isUntouched(effect)) continue;
-        const { condemned } = one;
-        quota.count(-amountOf(condemned), -bytesOf(condemned), condemned.rule);
-      }
-      return known;
-    });
-  }
-
-  async #countEarlier(): Promise<void> {
-    const { files, bytes } = await this.#options.manifest.earlier();
-    this.#options.quota.count(files, bytes, undefined);
+  /** Once, also where several are removed at the same time. */
+  #countEarlier(): Promise<void> {
+    const { manifest, quota } = this.#options;
+    this.#earlier ??= manifest.earlier().then(({ files, bytes }) => quota.count(files, bytes, undefined));
+    return this.#earlier;
   }
 
   async #act({ condemned, moveTo }: Prepared<Condemned>, turns: Turns): Promise<Effect> {
@@ -173,4 +185,11 @@ export class Removal {
     if (unit === undefined || !goesOn) return effect;
     return turns.through(this.#remover.removeUnit(entry, unit));
   }
+}
+
+/** What the sweepers did of it. */
+async function toldOf<One>(batch: Batch<One> | BegunLot<One>): Promise<RemovedHandful<One>> {
+  if (batch.lot === undefined) return { removed: removedOf(batch.prepared, await batch.swept) };
+  const lot = await batch.swept;
+  return { removed: [], ...(lot && { lot }) };
 }

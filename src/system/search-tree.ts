@@ -1,6 +1,10 @@
+import type { Clock } from "./clock.ts";
 import type { Crew } from "./crew.ts";
 import type { Directories } from "./directory.ts";
+import type { Policy } from "./judge.ts";
 import type { FindRule, Search } from "./search.ts";
+import { Lot, type Swath } from "./swath.ts";
+import type { WalkOrder } from "./sweep-orders.ts";
 import type { Swept } from "./sweepers.ts";
 import type { Units } from "./units.ts";
 import { type Found, type Pending, walk } from "./walk.ts";
@@ -17,6 +21,12 @@ interface Order {
   readonly swept: Promise<Swept | undefined>;
 }
 
+/** What was found, and what was judged on the way. */
+export interface Handful<Rule extends FindRule> {
+  readonly found: readonly Found<Rule>[];
+  readonly swath?: Swath<Rule>;
+}
+
 interface TreeSearchOptions<Rule extends FindRule> {
   readonly directories: Directories;
   readonly search: Search<Rule>;
@@ -24,6 +34,9 @@ interface TreeSearchOptions<Rule extends FindRule> {
   readonly crew: Crew;
   /** Told what there is in a directory that may go as a unit, where that was looked at on the way. */
   readonly units: Units;
+  /** What sweepers are to judge by, asked for when they are called. */
+  readonly policy?: (() => Policy) | undefined;
+  readonly clock: Clock;
 }
 
 /** Walks the whole tree: in this process, and, once it turns out to be large, with sweepers. */
@@ -33,16 +46,19 @@ export async function* searchTree<Rule extends FindRule>({
   preserve,
   crew,
   units,
-}: TreeSearchOptions<Rule>): AsyncGenerator<readonly Found<Rule>[]> {
+  policy: policyNow,
+  clock,
+}: TreeSearchOptions<Rule>): AsyncGenerator<Handful<Rule>> {
   const pending: Pending[] = [{ path: "" }];
-  yield* walk(directories, search, pending, { budget: { entries: crew.calledAfter } });
+  yield* own(pending, crew.calledAfter);
   if (pending.length === 0) return;
-  const sweepers = crew.call(search.rules, preserve);
+  const policy = policyNow?.();
+  const sweepers = crew.call(search.rules, preserve, policy);
   const orders: Order[] = [];
   let areUp = false;
   for (;;) {
     giveOrders();
-    if (!areUp) yield* walk(directories, search, pending, { budget: { entries: MEANWHILE } });
+    if (!areUp) yield* own(pending, MEANWHILE);
     const next = areUp || pending.length === 0 ? orders.shift() : undefined;
     if (next === undefined && pending.length === 0) return;
     if (next === undefined) continue;
@@ -60,7 +76,7 @@ export async function* searchTree<Rule extends FindRule>({
 
   function order(): Order {
     const paths = pending.splice(-SHARE).map(({ path }) => path);
-    const swept = sweepers === undefined ? Promise.resolve(undefined) : sweepers.walk(paths);
+    const swept = sweepers === undefined ? Promise.resolve(undefined) : sweepers.walk(paths, judgeNow());
     const up = () => {
       areUp = true;
     };
@@ -68,9 +84,14 @@ export async function* searchTree<Rule extends FindRule>({
     return { paths, swept };
   }
 
-  function* told({ entries, rules, kept, contents, large }: Swept): Generator<readonly Found<Rule>[]> {
+  function judgeNow(): WalkOrder["judge"] {
+    return policy && { nowMs: clock.now(), names: policy.namesWanted() };
+  }
+
+  function* told(swept: Swept): Generator<Handful<Rule>> {
+    const { entries, rules, kept, contents, large } = swept;
     for (const [directory, what] of contents) units.note(directory, what);
-    yield [
+    const found = [
       ...entries.flatMap((entry, index) => {
         const rule = search.rules[rules[index] ?? -1];
         return rule === undefined ? [] : [{ rule, path: entry.path, entry }];
@@ -80,10 +101,24 @@ export async function* searchTree<Rule extends FindRule>({
         return rule === undefined ? [] : [{ rule, ...why }];
       }),
     ];
+    yield { found, ...swathOf(swept) };
     for (const path of large) {
-      const own: Pending[] = [{ path }];
-      yield* walk(directories, search, own, { budget: { entries: 1 } });
-      pending.push(...own);
+      const alone: Pending[] = [{ path }];
+      yield* own(alone, 1);
+      pending.push(...alone);
     }
+  }
+
+  function swathOf(swept: Swept): { swath?: Swath<Rule> } {
+    const { judged } = swept;
+    if (judged === undefined || policy === undefined) return {};
+    const { reasons } = policy;
+    const candidates = new Map(search.rules.map((rule, index) => [rule, judged.candidates[index] ?? 0]));
+    const lot = judged.lot && new Lot({ told: judged.lot, swept, rules: search.rules, reasons, units });
+    return { swath: { candidates, staying: judged.staying, lot } };
+  }
+
+  function* own(paths: Pending[], entries: number): Generator<Handful<Rule>> {
+    for (const found of walk(directories, search, paths, { budget: { entries } })) yield { found };
   }
 }

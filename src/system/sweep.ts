@@ -2,59 +2,26 @@ import type { Effect } from "../report/report.ts";
 import type { Unit } from "./condemned.ts";
 import { type Contents, contentsOf } from "./contents.ts";
 import type { FileEntry } from "./file-entry.ts";
+import type { Judge } from "./judge.ts";
+import { judgeAll } from "./judge-all.ts";
 import { isLarge } from "./listing.ts";
-import { entriesIn, type PackedEntries, PackedEntry, packEntries } from "./packed-entries.ts";
-import type { Parcel, UnitPlace } from "./parcel.ts";
+import { bytesOfLot, type LotContents, shareOf } from "./lot.ts";
+import { entriesIn, PackedEntry } from "./packed-entries.ts";
+import { type Parcel, parcelOfSeen, type Seen } from "./parcel.ts";
 import { type Matcher, matcherOf, preserverOf } from "./patterns.ts";
 import { Remover } from "./remover.ts";
 import { type FindRule, Search } from "./search.ts";
+import type {
+  LotAnswer,
+  LotOrder,
+  RemoveAnswer,
+  RemoveOrder,
+  SweepOrder,
+  WalkAnswer,
+  WalkOrder,
+} from "./sweep-orders.ts";
 import { type Found, type Pending, walk } from "./walk.ts";
 import { WorkingDirectory } from "./working-directory.ts";
-
-/** What a sweeper is to know before all else. */
-export interface SweepOrder {
-  /** A real path. */
-  readonly root: string;
-  readonly rules: readonly FindRule[];
-  readonly preserve: readonly string[] | undefined;
-}
-
-export interface WalkOrder {
-  /** Directories to be walked. */
-  readonly walk: readonly string[];
-}
-
-export interface WalkAnswer {
-  readonly entries: PackedEntries;
-  /** Of each entry, its rule's place in the list. */
-  readonly rules: readonly number[];
-  /** What there is in all those that go as a unit. */
-  readonly contents: PackedEntries;
-  /** Of each of them its place in the list of entries, and where its files are in `contents`. */
-  readonly units: readonly (UnitPlace & { readonly obstacle: string | undefined })[];
-  readonly kept: readonly {
-    readonly rule: number;
-    readonly path: string;
-    readonly kept: string;
-    readonly preserved: boolean;
-  }[];
-  /** Directories that are still to be walked. */
-  readonly pending: readonly string[];
-  /** Directories too large for one answer: whoever asked must walk them. */
-  readonly large: readonly string[];
-}
-
-export interface RemoveOrder {
-  /** What was found in a walk that is `REMEMBERED`, by its number (the first is 0), or brought along. */
-  readonly parcel: number | Parcel;
-  /** Which of its entries are to go. */
-  readonly remove: readonly number[];
-}
-
-export interface RemoveAnswer {
-  /** What came of each that did not just go, by its place in the parcel. */
-  readonly others: ReadonlyMap<number, Effect>;
-}
 
 /** Of how many walks, the last ones, a sweeper knows what it found. */
 export const REMEMBERED = 16;
@@ -69,15 +36,21 @@ export class Sweep {
   readonly #remover: Remover;
   readonly #guardOf: (path: string) => string | undefined;
   readonly #expected = new Map<string, Matcher>();
+  readonly #policy: SweepOrder["policy"];
+  readonly #judge: Judge | undefined;
   /** What was found in the last walks, by their numbers. */
   readonly #parcels = new Map<number, Parcel>();
+  /** What is to go of it by our own judgement. */
+  readonly #lots = new Map<number, LotContents>();
   #walks = 0;
 
-  constructor({ root, rules, preserve }: SweepOrder) {
+  constructor({ root, rules, preserve, policy }: SweepOrder, judge?: Judge) {
     this.#search = new Search(rules, preserve);
     this.#guardOf = preserverOf(preserve ?? []);
     this.#holder = new WorkingDirectory(root);
     this.#remover = new Remover(this.#holder);
+    this.#policy = policy;
+    this.#judge = judge;
   }
 
   walk(order: WalkOrder): WalkAnswer {
@@ -86,24 +59,25 @@ export class Sweep {
     const found: Found<FindRule>[] = [];
     const options = { budget: { entries: WALK_ENTRIES }, leaveOut: large };
     for (const handful of walk(this.#holder, this.#search, pending, options)) found.push(...handful);
-    const seen = found.flatMap(({ rule, entry }) => (entry === undefined ? [] : [{ rule, entry }]));
     const { rules } = this.#search;
-    const inUnits: FileEntry[] = [];
-    const units = seen.flatMap(({ rule, entry }, of) => {
-      const what = this.#contentsOf(entry, rule);
-      if (what === undefined) return [];
-      const from = inUnits.length;
-      inUnits.push(...what.files);
-      return [{ of, from, to: inUnits.length, obstacle: what.obstacle, holding: rule.holding ?? [] }];
+    const seen = found.flatMap(({ rule, entry }): Seen[] => {
+      if (entry === undefined) return [];
+      return [{ entry, rule: rules.indexOf(rule), contents: this.#contentsOf(entry, rule) }];
     });
-    const entries = packEntries(seen.map(({ entry }) => entry));
-    const contents = packEntries(inUnits);
-    this.#remember({ entries, contents, units });
+    const { judged, lot, others } = this.#judgeAll(seen, order);
+    const parcel = parcelOfSeen(others, this.#search.rules);
+    this.#remember(parcel, lot);
     return {
-      entries,
-      rules: seen.map(({ rule }) => rules.indexOf(rule)),
-      contents,
-      units: units.map(({ holding: _, ...unit }) => unit),
+      judged,
+      entries: parcel.entries,
+      rules: others.map(({ rule }) => rule),
+      contents: parcel.contents,
+      units: parcel.units.map(({ of, from, to }) => ({
+        of,
+        from,
+        to,
+        obstacle: others[of]?.contents?.obstacle,
+      })),
       kept: found.flatMap(({ rule, path, kept, preserved }) =>
         kept === undefined ? [] : [{ rule: rules.indexOf(rule), path, kept, preserved }],
       ),
@@ -114,7 +88,30 @@ export class Sweep {
 
   /** Throws for what it does not remember. */
   remove({ parcel, remove }: RemoveOrder): RemoveAnswer {
-    const { entries, contents, units } = typeof parcel === "number" ? this.#remembered(parcel) : parcel;
+    const from = typeof parcel === "number" ? this.#remembered(this.#parcels, parcel) : parcel;
+    return { others: this.#removeFrom(from, remove) };
+  }
+
+  /** Removes all that is in a lot. Throws for one that it does not remember. */
+  removeLot({ lot: number, names }: LotOrder): LotAnswer {
+    const lot = this.#remembered(this.#lots, number);
+    this.#lots.delete(number);
+    const { paths } = lot.entries;
+    const effects = this.#removeFrom(lot, paths.keys());
+    const others = [...effects].map(([index, effect]) => ({
+      ...{ path: paths[index] ?? "", effect },
+      ...shareOf(lot, index),
+    }));
+    const named: string[] = [];
+    for (const [index, path] of paths.entries()) {
+      if (named.length >= names) break;
+      if (!effects.has(index)) named.push(path);
+    }
+    const bytes = bytesOfLot(lot) - others.reduce((sum, other) => sum + other.bytes, 0);
+    return { done: paths.length - others.length, bytes, named, others };
+  }
+
+  #removeFrom({ entries, contents, units }: Parcel, remove: Iterable<number>): Map<number, Effect> {
     const unitOf = new Map(units.map((unit) => [unit.of, unit]));
     const others = new Map<number, Effect>();
     for (const index of remove) {
@@ -126,18 +123,27 @@ export class Sweep {
           : this.#removeUnit(entry, entriesIn(contents, unit.from, unit.to), unit.holding);
       if (effect.outcome !== "done" || effect.reason !== undefined) others.set(index, effect);
     }
-    return { others };
+    return others;
   }
 
-  #remember(parcel: Parcel): void {
+  #judgeAll(seen: readonly Seen[], { judge: order }: WalkOrder) {
+    const [policy, judge] = [this.#policy, this.#judge];
+    if (policy === undefined || judge === undefined || order === undefined)
+      return { judged: undefined, lot: undefined, others: seen };
+    return judgeAll(seen, { judge, policy, rules: this.#search.rules, ...order });
+  }
+
+  #remember(parcel: Parcel, lot: LotContents | undefined): void {
     this.#parcels.set(this.#walks, parcel);
     this.#parcels.delete(this.#walks - REMEMBERED);
+    if (lot !== undefined) this.#lots.set(this.#walks, lot);
+    this.#lots.delete(this.#walks - REMEMBERED);
     this.#walks += 1;
   }
 
-  #remembered(number: number): Parcel {
-    const parcel = this.#parcels.get(number);
-    if (parcel !== undefined) return parcel;
+  #remembered<T>(walks: ReadonlyMap<number, T>, number: number): T {
+    const one = walks.get(number);
+    if (one !== undefined) return one;
     throw new Error(`expected one of the last ${REMEMBERED} of ${this.#walks} walks, and got ${number}`);
   }
 

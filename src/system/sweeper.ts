@@ -2,27 +2,33 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { deserialize, serialize } from "node:v8";
-import {
-  REMEMBERED,
-  type RemoveAnswer,
-  type RemoveOrder,
-  type SweepOrder,
-  type WalkAnswer,
-  type WalkOrder,
-} from "./sweep.ts";
+import { REMEMBERED } from "./sweep.ts";
+import type {
+  LotAnswer,
+  LotOrder,
+  Order,
+  RemoveAnswer,
+  RemoveOrder,
+  SweepOrder,
+  WalkAnswer,
+  WalkOrder,
+} from "./sweep-orders.ts";
 
 /** A sweeper is no more: what it was asked last may be done, or not. */
 export class SweeperLost extends Error {}
 
 const IS_BUILT = import.meta.url.endsWith(".js");
-const PROGRAM = fileURLToPath(new URL(`./sweeper-program.${IS_BUILT ? "js" : "ts"}`, import.meta.url));
+/** One that knows no policy. */
+const PLAIN_PROGRAM = new URL("./sweeper-program", import.meta.url);
 
 /**
- * What is looked at is soon forgotten: with little room for it, memory does not grow with the tree. There is a sweeper for
- * each processor: threads that collect garbage beside it would only take one away.
+ * What is looked at is soon forgotten: with little room for it, memory does not grow with the tree; with less than this, what
+ * is still needed would be moved about too often. There is a sweeper for each processor: threads that collect garbage, or
+ * optimize code for longer than it will run, would only take one away.
  */
 const FLAGS = [
-  ...["--max-semi-space-size=2", "--optimize-for-size", "--single-threaded-gc"],
+  ...["--min-semi-space-size=8", "--max-semi-space-size=8", "--optimize-for-size", "--single-threaded-gc"],
+  "--interrupt-budget=1000000",
   ...(IS_BUILT ? [] : ["--import", "tsx"]),
 ];
 
@@ -42,11 +48,13 @@ export class Sweeper {
   #lost: SweeperLost | undefined;
   #walks = 0;
 
-  constructor(order: SweepOrder, onLost: (why: string) => void) {
+  /** `program`: one that calls `sweepOnOrder`, without the ending of its name. */
+  constructor(order: SweepOrder, onLost: (why: string) => void, program = PLAIN_PROGRAM) {
+    const file = fileURLToPath(`${program.href}.${IS_BUILT ? "js" : "ts"}`);
     // called like the program itself, so that no safe-shutdown takes it for somebody's stray
-    this.#child = spawn(process.execPath, [...FLAGS, PROGRAM], {
+    this.#child = spawn(process.execPath, [...FLAGS, file], {
       argv0: "safe-shutdown",
-      cwd: dirname(PROGRAM),
+      cwd: dirname(file),
       env: {},
       stdio: ["pipe", "pipe", "ignore"],
     });
@@ -86,20 +94,24 @@ export class Sweeper {
     return this.#ask(order) as Promise<RemoveAnswer>;
   }
 
+  removeLot(order: LotOrder): Promise<LotAnswer> {
+    return this.#ask(order) as Promise<LotAnswer>;
+  }
+
   /** Ends it at once. */
   close(): void {
     this.#isClosed = true;
     this.#child.kill("SIGKILL");
   }
 
-  #ask(order: WalkOrder | RemoveOrder): Promise<unknown> {
+  #ask(order: Order): Promise<unknown> {
     if (this.#lost !== undefined) return Promise.reject(this.#lost);
     const answer = new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
     this.#send(order);
     return answer;
   }
 
-  #send(order: SweepOrder | WalkOrder | RemoveOrder): void {
+  #send(order: SweepOrder | Order): void {
     const message = serialize(order);
     const length = Buffer.allocUnsafe(4);
     length.writeUInt32LE(message.length);

@@ -5,7 +5,7 @@ import type { Contents } from "./contents.ts";
 import type { FileEntry } from "./file-entry.ts";
 import { entriesIn, type PackedEntries, PackedEntry } from "./packed-entries.ts";
 import { parcelOf } from "./parcel.ts";
-import type { RemoveOrder, SweepOrder, WalkAnswer } from "./sweep.ts";
+import type { Judged, LotAnswer, RemoveOrder, SweepOrder, WalkAnswer, WalkOrder } from "./sweep-orders.ts";
 import { Sweeper, SweeperLost } from "./sweeper.ts";
 
 const MOST = 4;
@@ -21,6 +21,10 @@ export interface Swept {
   readonly contents: ReadonlyMap<FileEntry, Contents>;
   readonly pending: readonly string[];
   readonly large: readonly string[];
+  /** What was judged on the way. */
+  readonly judged: Judged | undefined;
+  /** Removes the lot that was judged to go, and names so many of it; `undefined`: nobody could tell what came of it. */
+  readonly removeLot: (names: number) => Promise<LotAnswer | undefined>;
 }
 
 /** Who found something, in which of its walks. */
@@ -43,9 +47,9 @@ export class Sweepers {
   /** What was told of units on the way to them. */
   readonly #told = new WeakSet<readonly FileEntry[]>();
 
-  constructor(order: SweepOrder, onLost: (why: string) => void) {
+  constructor(order: SweepOrder, onLost: (why: string) => void, program?: URL) {
     const amount = Math.min(MOST, availableParallelism());
-    this.#sweepers = Array.from({ length: amount }, () => new Sweeper(order, onLost));
+    this.#sweepers = Array.from({ length: amount }, () => new Sweeper(order, onLost, program));
   }
 
   /** How many there still are. */
@@ -54,12 +58,13 @@ export class Sweepers {
   }
 
   /** Walks directories, as far as one answer goes; `undefined`: nobody could, and nothing was done. */
-  async walk(paths: readonly string[]): Promise<Swept | undefined> {
+  async walk(paths: readonly string[], judge?: WalkOrder["judge"]): Promise<Swept | undefined> {
     const sweeper = this.#leastBusy();
-    const told = await unlessLost(() => sweeper?.walk({ walk: paths }));
+    const told = await unlessLost(() => sweeper?.walk({ walk: paths, judge }));
     if (sweeper === undefined || told === undefined) return undefined;
-    const { rules, units, kept, pending, large, ...packed } = told.answer;
-    this.#origins.set(packed.entries, { sweeper, walk: told.number });
+    const { rules, units, kept, pending, large, judged, ...packed } = told.answer;
+    const { number } = told;
+    this.#origins.set(packed.entries, { sweeper, walk: number });
     const entries = entriesIn(packed.entries);
     const contents = new Map<FileEntry, Contents>();
     for (const { of, from, to, obstacle } of units) {
@@ -68,7 +73,9 @@ export class Sweepers {
       this.#told.add(files);
       if (entry !== undefined) contents.set(entry, { files, obstacle });
     }
-    return { entries, rules, kept, contents, pending, large };
+    const removeLot = (names: number) =>
+      unlessLost(() => (sweeper.remembers(number) ? sweeper.removeLot({ lot: number, names }) : undefined));
+    return { entries, rules, kept, contents, pending, large, judged, removeLot };
   }
 
   /** Removes what was looked at: whoever found it does. Answers what came of each; `undefined`: nobody could tell. */

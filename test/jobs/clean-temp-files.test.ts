@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, readdirSync, renameSync, symlinkSync, unlinkSync,
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { reasonToKeepFile } from "../../jobs/clean-temp-files.ts";
+import { reasonToKeepFile } from "../../jobs/temp-policy.ts";
 import { Manifest } from "../../src/system/manifest.ts";
 import { Processes } from "../../src/system/processes.ts";
 import { makeApp } from "../support/app.ts";

@@ -5,6 +5,7 @@ const WORKING_DIRECTORY = "src/system/working-directory.ts";
 const EVIDENCE = "src/system/evidence.ts";
 const REMOVER = "src/system/remover.ts";
 const JOB = "jobs/clean-temp-files.ts";
+const POLICY = "jobs/temp-policy.ts";
 const ENTRY = "src/system/file-entry.ts";
 const CONTENTS = "src/system/contents.ts";
 const PATTERNS = "src/system/patterns.ts";
@@ -155,7 +156,7 @@ export const FILES: readonly Mechanism[] = [
   },
   {
     promise: "Only regular files go; links, sockets, FIFOs and devices stay",
-    edits: [{ file: JOB, find: 'if (file.kind !== "file") return "it is not a regular file";', replace: "" }],
+    edits: [{ file: POLICY, find: 'if (file.kind !== "file") return "it is not a regular file";', replace: "" }],
     test: { file: OF_JOB, name: "keeps what is no regular file, whatever it is called" },
   },
   {
@@ -170,7 +171,7 @@ export const FILES: readonly Mechanism[] = [
   },
   {
     promise: "A temp rule takes no lock, nothing that a process has open",
-    edits: [{ file: JOB, find: "if (isLock(entry.path)) return LOCK;", replace: "" }],
+    edits: [{ file: POLICY, find: "if (isLock(entry.path)) return LOCK;", replace: "" }],
     test: {
       file: "test/safety/preserve-wins.test.ts",
       name: "that a locks rule is about, held or stale, old or young",
@@ -180,7 +181,7 @@ export const FILES: readonly Mechanism[] = [
     promise: "A temp rule takes no lock, nothing that a process has open",
     edits: [
       {
-        file: JOB,
+        file: POLICY,
         find: "return pid === undefined ? undefined : `pid",
         replace: "return pid !== -1 ? undefined : `pid",
       },
@@ -258,7 +259,7 @@ export const FILES: readonly Mechanism[] = [
   },
   {
     promise: "A directory goes as a unit only when it holds nothing unexpected",
-    edits: [{ file: JOB, find: "Math.max(newest, file.modifiedAtMs)", replace: "newest" }],
+    edits: [{ file: POLICY, find: "Math.max(newest, file.modifiedAtMs)", replace: "newest" }],
     test: { file: OF_JOB, name: "is as old as its newest file" },
   },
   {
@@ -515,7 +516,7 @@ export const FILES: readonly Mechanism[] = [
     promise: "What goes is what the rules mean; a plan says the same",
     edits: [
       {
-        file: JOB,
+        file: POLICY,
         find: "olderThanMs > 0 && ageMs < olderThanMs ?",
         replace: "olderThanMs > 0 && ageMs < 0 ?",
       },

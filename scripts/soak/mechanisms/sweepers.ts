@@ -2,6 +2,7 @@ import type { Mechanism } from "./mechanism.ts";
 
 const SWEEPERS_TEST = "test/system/sweepers.test.ts";
 const REMOVAL = "src/system/removal.ts";
+const HAND_OVER = "src/system/hand-over.ts";
 const SWEEP = "src/system/sweep.ts";
 
 /** Section "Sweepers" of docs/safety.md. */
@@ -48,7 +49,7 @@ export const SWEEPERS: readonly Mechanism[] = [
     promise: "A limit holds exactly",
     edits: [
       {
-        file: REMOVAL,
+        file: HAND_OVER,
         find: "this.#isFull = amount > room.amount || bytes > room.bytes;",
         replace: "this.#isFull = amount > 1e9 + room.amount + bytes + room.bytes;",
       },
@@ -73,7 +74,7 @@ export const SWEEPERS: readonly Mechanism[] = [
     promise: "A sweeper that is lost costs time, nothing else",
     edits: [
       {
-        file: REMOVAL,
+        file: HAND_OVER,
         find: "if (effect !== undefined) known.set(one, effect);",
         replace: 'known.set(one, effect ?? { outcome: "failed", reason: "it was lost" });',
       },
@@ -84,7 +85,7 @@ export const SWEEPERS: readonly Mechanism[] = [
     promise: "It ends with the job, whatever ends that",
     edits: [
       {
-        file: "src/system/sweeper-program.ts",
+        file: "src/system/sweep-on-order.ts",
         find: "if (count === 0) return undefined;",
         // for a while only: nobody would end it
         replace:
