@@ -2,12 +2,14 @@ import { z } from "zod";
 import type { TempRule } from "../src/config/config.ts";
 import { formatDuration } from "../src/config/duration.ts";
 import type { Effect } from "../src/report/report.ts";
-import type { Condemned, Contents, FileEntry, Lot, Policy } from "../src/system/files.ts";
+import type { Condemned, Contents, FileEntry } from "../src/system/files.ts";
+import type { Policy } from "../src/system/judge.ts";
 import { matcherOf } from "../src/system/patterns.ts";
 import type { PidFileFinding, ServiceState } from "../src/system/processes.ts";
 import { sharedLook } from "../src/system/shared-look.ts";
+import type { Lot } from "../src/system/swath.ts";
 import { defineJob, type JobContext } from "./job.ts";
-import { LOCK, reasonToKeep as reasonToKeepPlain, type TempFacts } from "./temp-policy.ts";
+import { LOCK, plainReasonToKeep, type TempFacts } from "./temp-policy.ts";
 
 export const cleanTempFiles = defineJob({
   name: "clean-temp-files",
@@ -141,7 +143,7 @@ function reasonToKeep(
   if (rule.kind === "pidFiles")
     return isLock(entry.path) ? LOCK : reasonToKeepPidFile(processes.identify(entry));
   const openedBy = (file: FileEntry) => files.openedBy(file);
-  const reason = reasonToKeepPlain(entry, contents, rule, { isLock, nowMs: clock.now(), openedBy });
+  const reason = plainReasonToKeep(entry, contents, rule, { isLock, nowMs: clock.now(), openedBy });
   if (reason !== undefined || rule.kind !== "files" || rule.unlessRunning === undefined) return reason;
   const { unlessRunning } = rule;
   return servicesNow().then((services) => reasonToKeepFor(unlessRunning, services));

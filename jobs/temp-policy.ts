@@ -20,7 +20,7 @@ interface Circumstances {
 }
 
 /** Why something stays, in the order an operator would check it; `contents` of what goes as a unit. `undefined`: safe to remove. */
-export function reasonToKeep(
+export function plainReasonToKeep(
   entry: FileEntry,
   contents: Contents | undefined,
   rule: { readonly olderThanMs: number },
@@ -93,7 +93,7 @@ export function judgeOf({ lockPatterns, rules, open }: TempFacts): Judge {
       isInDoubt = true;
       return 0;
     };
-    const reason = reasonToKeep(entry, contents, rule, { isLock, nowMs, openedBy });
+    const reason = plainReasonToKeep(entry, contents, rule, { isLock, nowMs, openedBy });
     if (isInDoubt) return "ask";
     return reason === undefined ? "goes" : { reason };
   };

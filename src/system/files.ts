@@ -1,25 +1,23 @@
-import { readlinkSync, statfsSync } from "node:fs";
-import { systemCodeOf } from "../errors.ts";
+import { statfsSync } from "node:fs";
 import type { Effect, Mode } from "../report/report.ts";
 import { oneByOne } from "./batches.ts";
 import type { Clock } from "./clock.ts";
 import type { Condemned, UnitContents } from "./condemned.ts";
 import { Crew, type CrewOptions } from "./crew.ts";
-import { Directories, DirectoryChanged } from "./directory.ts";
-import { isSame } from "./evidence.ts";
-import { type FileEntry, lookAt } from "./file-entry.ts";
+import { Directories } from "./directory.ts";
+import type { FileEntry } from "./file-entry.ts";
 import { Finder } from "./finder.ts";
 import type { Policy } from "./judge.ts";
 import { withRealNames } from "./linked-names.ts";
+import { Looks } from "./looks.ts";
 import type { Manifest } from "./manifest.ts";
 import { type OpenFiles, readOpenFiles } from "./open-files.ts";
 import { preserverOf } from "./patterns.ts";
-import type { Removed } from "./prepared.ts";
+import type { Removed, RemovedHandful } from "./prepared.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { type Quarantined, quarantined } from "./quarantined.ts";
 import type { LimitedRule, Quota } from "./quota.ts";
-import { readUntouched } from "./read-untouched.ts";
-import { Removal, type RemovedHandful } from "./removal.ts";
+import { Removal } from "./removal.ts";
 import type { FindRule } from "./search.ts";
 import type { Handful } from "./search-tree.ts";
 import type { Lot } from "./swath.ts";
@@ -30,9 +28,7 @@ import type { Found } from "./walk.ts";
 export type { Condemned } from "./condemned.ts";
 export type { Contents } from "./contents.ts";
 export type { FileEntry } from "./file-entry.ts";
-export type { Policy } from "./judge.ts";
 export type { FindRule } from "./search.ts";
-export type { Lot } from "./swath.ts";
 export type { Found } from "./walk.ts";
 
 export interface FilesOptions extends CrewOptions {
@@ -62,6 +58,7 @@ export class Files {
   readonly #finder: Finder;
   readonly #removal: Removal;
   readonly #units: Units;
+  readonly #looks: Looks;
   #openFiles: OpenFiles | undefined;
 
   constructor(options: FilesOptions) {
@@ -69,6 +66,7 @@ export class Files {
     this.#directories = new Directories(options.root);
     this.#preserve = withRealNames(options.root, options.preserve);
     this.guardOf = preserverOf(this.#preserve);
+    this.#looks = new Looks(this.#directories);
     this.#units = new Units(this.#directories, this.guardOf, options.clock);
     this.#crew = new Crew(options);
     this.#finder = new Finder({
@@ -107,7 +105,7 @@ export class Files {
 
   /** The entry at a path, or `undefined` when there is none. */
   look(path: string): FileEntry | undefined {
-    return this.#look(() => lookAt(this.#directories.reach(path), path));
+    return this.#looks.look(path);
   }
 
   /**
@@ -115,20 +113,12 @@ export class Files {
    * `undefined` when it is gone, not readable for us, no longer what was observed, or no regular file.
    */
   read(entry: FileEntry, maxBytes: number): Buffer | undefined {
-    if (entry.kind !== "file") return undefined; // opening a FIFO or a device is already doing something
-    return this.#look(() =>
-      readUntouched(this.#directories.reach(entry.path), maxBytes, (now) => isSame(entry, now)),
-    );
+    return this.#looks.read(entry, maxBytes);
   }
 
   /** The text of a symbolic link, which is not followed; `undefined` when it is no longer what was observed. */
   targetOf(entry: FileEntry): string | undefined {
-    return this.#look(() => {
-      const at = this.#directories.reach(entry.path);
-      const target = entry.kind === "link" ? readlinkSync(at) : undefined;
-      const now = lookAt(at, entry.path);
-      return now !== undefined && isSame(entry, now) ? target : undefined;
-    });
+    return this.#looks.targetOf(entry);
   }
 
   /** The pid of a process that has the file open. Descriptors are read once, at the first question. */
@@ -146,9 +136,7 @@ export class Files {
    * Removes what comes, each written down in the manifest before; yields what came of each, in order.
    * Throws `refused` when a limit is reached or nothing can be written down; when aborted.
    */
-  async *remove<One extends Condemned>(
-    source: Iterable<One> | AsyncIterable<One>,
-  ): AsyncGenerator<Removed<One>> {
+  async *remove(source: Iterable<Condemned> | AsyncIterable<Condemned>): AsyncGenerator<Removed> {
     for await (const { removed } of this.#removal.inBatches(oneByOne(source))) yield* removed;
   }
 
@@ -156,7 +144,7 @@ export class Files {
   removeMany(
     source: AsyncIterable<readonly Condemned[] | Lot>,
     names: () => number,
-  ): AsyncGenerator<RemovedHandful<Condemned>> {
+  ): AsyncGenerator<RemovedHandful> {
     return this.#removal.inBatches(source, names);
   }
 
@@ -200,14 +188,5 @@ export class Files {
     this.#directories.close();
     this.#options.manifest.close();
     this.#options.quarantine.close();
-  }
-
-  #look<T>(look: () => T): T | undefined {
-    try {
-      return look();
-    } catch (error) {
-      if (error instanceof DirectoryChanged || systemCodeOf(error) === "ENOENT") return undefined;
-      throw error;
-    }
   }
 }

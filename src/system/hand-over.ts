@@ -1,10 +1,11 @@
 import type { Effect, Mode } from "../report/report.ts";
-import { amountOf, bytesOf, type Condemned } from "./condemned.ts";
+import { amountOf, bytesOf } from "./condemned.ts";
 import type { Crew } from "./crew.ts";
-import { isSimple, type Prepared } from "./prepared.ts";
-import type { LimitedRule, Quota } from "./quota.ts";
+import { isSimple, type Prepared, type RemovedHandful, removedOf } from "./prepared.ts";
+import type { Quota } from "./quota.ts";
 import { isUntouched } from "./remover.ts";
-import type { LotAnswer, LotShare } from "./sweep-orders.ts";
+import type { Lot } from "./swath.ts";
+import type { LotShare } from "./sweep-orders.ts";
 
 export interface HandOverOptions {
   readonly mode: Mode;
@@ -13,13 +14,11 @@ export interface HandOverOptions {
   readonly signal: AbortSignal;
 }
 
-/** What is to go by a sweeper's own judgement; see `Lot`. */
-export interface LotOf<One> {
-  readonly lines: Uint8Array;
-  readonly shares: readonly LotShare[];
-  ruleOf(share: LotShare): LimitedRule | undefined;
-  remove(names: number): Promise<LotAnswer | undefined>;
-  open(): Promise<readonly One[]>;
+/** What the sweepers did of what they were given. */
+interface Swept {
+  readonly told: RemovedHandful;
+  /** What they did not take, or could not tell of: it is left to the job. */
+  readonly left: () => Promise<readonly Prepared[]>;
 }
 
 /** Gives to the sweepers what they can do, as far as there is room for it in the limits. */
@@ -33,17 +32,14 @@ export class HandOver {
   }
 
   /**
-   * Gives the first of what was prepared that there is room for, none with more than `most` files; resolves with what
-   * came of each, and never rejects. `undefined`: there are no sweepers.
+   * Gives the first of what was prepared that there is room for, none with more than `most` files; never rejects.
+   * `undefined`: none of it was given.
    */
-  give<One extends Condemned>(
-    prepared: readonly Prepared<One>[],
-    most: number,
-  ): Promise<ReadonlyMap<Prepared<One>, Effect>> | undefined {
+  give(prepared: readonly Prepared[], most: number): Promise<Swept> | undefined {
     const { crew, quota, mode, signal } = this.#options;
     const { sweepers } = crew;
     if (sweepers === undefined || mode === "plan" || signal.aborted || this.#isFull) return undefined;
-    const given: Prepared<One>[] = [];
+    const given: Prepared[] = [];
     for (const one of prepared) {
       if (!isSimple(one, most)) continue;
       const { rule } = one.condemned;
@@ -56,7 +52,7 @@ export class HandOver {
     }
     if (given.length === 0) return undefined;
     return sweepers.remove(given.map(({ condemned }) => condemned)).then((effects) => {
-      const known = new Map<Prepared<One>, Effect>();
+      const known = new Map<Prepared, Effect>();
       for (const [index, one] of given.entries()) {
         const effect = effects[index];
         if (effect !== undefined) known.set(one, effect);
@@ -64,37 +60,36 @@ export class HandOver {
         const { condemned } = one;
         quota.count(-amountOf(condemned), -bytesOf(condemned), condemned.rule);
       }
-      return known;
+      const left = async () => prepared.filter((one) => !known.has(one));
+      return { told: { removed: removedOf(prepared, known) }, left };
     });
   }
 
   /** Takes room for a whole lot; `false`: there is not enough, and none was taken. */
-  takeRoomFor(lot: LotOf<unknown>): boolean {
-    const { quota } = this.#options;
-    const taken: LotShare[] = [];
-    for (const share of this.#isFull ? [] : lot.shares) {
-      const rule = lot.ruleOf(share);
-      const room = quota.roomFor(rule);
-      if (share.amount > room.amount || share.bytes > room.bytes) break;
-      quota.count(share.amount, share.bytes, rule);
-      taken.push(share);
+  takeRoomFor(lot: Lot): boolean {
+    if (this.#isFull) return false;
+    for (const [index, share] of lot.shares.entries()) {
+      const room = this.#options.quota.roomFor(lot.ruleOf(share));
+      if (share.amount > room.amount || share.bytes > room.bytes) {
+        this.#count(lot, lot.shares.slice(0, index), -1);
+        return false;
+      }
+      this.#count(lot, [share], 1);
     }
-    if (taken.length === lot.shares.length) return true;
-    this.giveBack(lot, taken);
-    return false;
+    return true;
   }
 
-  giveBack(lot: LotOf<unknown>, shares = lot.shares): void {
-    for (const share of shares) this.#options.quota.count(-share.amount, -share.bytes, lot.ruleOf(share));
+  /** Gives a lot that room was taken for, and asks for so many names of what just went; never rejects. */
+  async giveLot(lot: Lot, names: number): Promise<Swept> {
+    const done = await lot.remove(names);
+    this.#count(lot, done === undefined ? lot.shares : done.untouched, -1);
+    if (done !== undefined) return { told: { removed: [], lot: done }, left: async () => [] };
+    const left = async () => (await lot.open()).map((condemned) => ({ condemned }));
+    return { told: { removed: [] }, left };
   }
 
-  /** Gives a lot that room was taken for; resolves with what came of it, and never rejects. `undefined`: nobody could tell. */
-  async giveLot(lot: LotOf<unknown>, names: number): Promise<LotAnswer | undefined> {
-    const answer = await lot.remove(names);
-    this.giveBack(
-      lot,
-      answer?.others.filter(({ effect }) => isUntouched(effect)),
-    );
-    return answer;
+  #count(lot: Lot, shares: readonly LotShare[], sign: 1 | -1): void {
+    for (const share of shares)
+      this.#options.quota.count(sign * share.amount, sign * share.bytes, lot.ruleOf(share));
   }
 }

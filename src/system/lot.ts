@@ -1,6 +1,5 @@
 import { deserialize, serialize } from "node:v8";
 import { type LineWriter, lineWriter, type ManifestFacts } from "./line-writer.ts";
-import type { PackedEntries } from "./packed-entries.ts";
 import { entriesIn, PackedEntry } from "./packed-entries.ts";
 import { type Parcel, parcelOfSeen, type Seen } from "./parcel.ts";
 import type { FindRule } from "./search.ts";
@@ -12,31 +11,23 @@ export interface LotContents extends Parcel {
   readonly rules: readonly number[];
 }
 
-/** Puts a lot together. `factsOf` a rule are those that the manifest tells of what it condemned. `undefined`: there is nothing in it. */
+/** Puts a lot together. `factsOf` a rule are those that the manifest tells of what it condemned. */
 export function lotOf(
   seen: readonly Seen[],
   rules: readonly FindRule[],
   factsOf: (rule: number) => ManifestFacts,
-): { readonly told: LotTold; readonly contents: LotContents } | undefined {
-  if (seen.length === 0) return undefined;
+): { readonly told: LotTold; readonly contents: LotContents } {
   const writers = new Map<number, LineWriter>();
-  const shares = new Map<number, { rule: number; amount: number; bytes: number }>();
   let lines = "";
   for (const { entry, rule, contents } of seen) {
     const write = writers.get(rule) ?? lineWriter(factsOf(rule));
     writers.set(rule, write);
-    const share = shares.get(rule) ?? { rule, amount: 0, bytes: 0 };
-    shares.set(rule, share);
-    for (const file of contents?.files ?? [entry]) {
-      share.amount += 1;
-      share.bytes += file.freesBytes;
-      lines += write(file);
-    }
-    if (contents !== undefined) lines += write(entry);
+    for (const file of contents?.files ?? []) lines += write(file);
+    lines += write(entry);
   }
   const contents = { ...parcelOfSeen(seen, rules), rules: seen.map(({ rule }) => rule) };
-  const told = { shares: [...shares.values()], lines: Buffer.from(lines), sealed: serialize(contents) };
-  return { told, contents };
+  const shares = sharesOf(contents, seen.keys());
+  return { told: { shares, lines: Buffer.from(lines), sealed: serialize(contents) }, contents };
 }
 
 /** The evidence of all that is in a lot, for whoever cannot leave it to the sweeper. */
@@ -44,21 +35,21 @@ export function unseal({ sealed }: LotTold): LotContents {
   return deserialize(sealed) as LotContents;
 }
 
-/** What limits count for one of a lot. */
-export function shareOf({ entries, contents, units, rules }: LotContents, index: number): LotShare {
-  const rule = rules[index] ?? -1;
-  const unit = units.find(({ of }) => of === index);
-  const files: readonly PackedEntry[] =
-    unit === undefined ? [new PackedEntry(entries, index)] : entriesIn(contents, unit.from, unit.to);
-  return { rule, amount: files.length, bytes: sizeOf(files) };
-}
-
-function sizeOf(files: readonly PackedEntry[]): number {
-  return files.reduce((sum, { freesBytes }) => sum + freesBytes, 0);
-}
-
-/** What all of a lot frees. */
-export function bytesOfLot({ entries, contents }: LotContents): number {
-  const all = (among: PackedEntries) => sizeOf(entriesIn(among));
-  return all(entries) + all(contents); // a directory frees nothing itself
+/** What limits count for some of a lot, by their places in it. */
+export function sharesOf(lot: LotContents, places: Iterable<number>): readonly LotShare[] {
+  const unitOf = new Map(lot.units.map((unit) => [unit.of, unit]));
+  const shares = new Map<number, { rule: number; amount: number; bytes: number }>();
+  for (const place of places) {
+    const unit = unitOf.get(place);
+    const files =
+      unit === undefined
+        ? [new PackedEntry(lot.entries, place)]
+        : entriesIn(lot.contents, unit.from, unit.to);
+    const rule = lot.rules[place] ?? -1;
+    const share = shares.get(rule) ?? { rule, amount: 0, bytes: 0 };
+    shares.set(rule, share);
+    share.amount += files.length;
+    for (const { freesBytes } of files) share.bytes += freesBytes;
+  }
+  return [...shares.values()];
 }

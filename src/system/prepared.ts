@@ -4,10 +4,11 @@ import { amountOf, bytesOf, type Condemned } from "./condemned.ts";
 import type { LineWriter } from "./line-writer.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Quarantine } from "./quarantine.ts";
+import type { LotAnswer } from "./sweep-orders.ts";
 
 /** One of which it is known what to do, once it is written down. */
-export interface Prepared<One> {
-  readonly condemned: One;
+export interface Prepared {
+  readonly condemned: Condemned;
   /** Its name in quarantine. */
   readonly moveTo?: string;
   /** Why it cannot be moved there. */
@@ -15,14 +16,14 @@ export interface Prepared<One> {
 }
 
 /** What is to be done with each, and the lines that must be on disk before. */
-export function prepare<One extends Condemned>(
-  batch: readonly One[],
+export function prepare(
+  batch: readonly Condemned[],
   manifest: Manifest,
   quarantine: Quarantine,
-): { readonly prepared: readonly Prepared<One>[]; readonly lines: string } {
+): { readonly prepared: readonly Prepared[]; readonly lines: string } {
   let lines = "";
   const writers = new Map<string, LineWriter>();
-  const prepared = batch.map((condemned): Prepared<One> => {
+  const prepared = batch.map((condemned): Prepared => {
     const { entry, unit, reason, quarantineMs } = condemned;
     if (quarantineMs === undefined) {
       const write = writers.get(reason) ?? manifest.writer(reason);
@@ -44,25 +45,32 @@ export function prepare<One extends Condemned>(
 }
 
 /** Whether it goes as it was looked at, and nothing else is to be asked or done; its unit is of no more than `most` files. */
-export function isSimple({ condemned, moveTo, kept }: Prepared<Condemned>, most: number): boolean {
+export function isSimple({ condemned, moveTo, kept }: Prepared, most: number): boolean {
   const { lastLook, unit } = condemned;
   if (moveTo !== undefined || kept !== undefined || lastLook !== undefined) return false;
   return unit === undefined || (unit.holding !== undefined && unit.files.length <= most);
 }
 
 /** What came of one. */
-export interface Removed<One> {
-  readonly condemned: One;
+export interface Removed {
+  readonly condemned: Condemned;
   readonly effect: Effect;
 }
 
+/** What came of some. */
+export interface RemovedHandful {
+  readonly removed: readonly Removed[];
+  /** What came of those that a sweeper had judged. */
+  readonly lot?: LotAnswer;
+}
+
 /** Of those of which it is known, what came of each. */
-export function removedOf<One>(
-  prepared: readonly Prepared<One>[],
-  effects: ReadonlyMap<Prepared<One>, Effect> | undefined,
-): Removed<One>[] {
+export function removedOf(
+  prepared: readonly Prepared[],
+  effects: ReadonlyMap<Prepared, Effect>,
+): readonly Removed[] {
   return prepared.flatMap((one) => {
-    const effect = effects?.get(one);
+    const effect = effects.get(one);
     return effect === undefined ? [] : [{ condemned: one.condemned, effect }];
   });
 }

@@ -2,7 +2,7 @@ import type { Condemned } from "./condemned.ts";
 import { unseal } from "./lot.ts";
 import { entriesIn } from "./packed-entries.ts";
 import type { FindRule } from "./search.ts";
-import type { Judged, LotAnswer, LotShare, Staying } from "./sweep-orders.ts";
+import type { LotAnswer, LotShare, LotTold, Staying } from "./sweep-orders.ts";
 import type { Swept } from "./sweepers.ts";
 import type { Units } from "./units.ts";
 
@@ -15,7 +15,7 @@ export interface Swath<Rule extends FindRule> {
 }
 
 interface LotOptions {
-  readonly told: NonNullable<Judged["lot"]>;
+  readonly told: LotTold;
   readonly swept: Swept;
   readonly rules: readonly FindRule[];
   readonly reasons: readonly string[];
@@ -55,13 +55,11 @@ export class Lot {
     const opened: Condemned[] = [];
     for (const entry of entriesIn(entries)) {
       const index = rules[entry.index] ?? -1;
-      const unit = unitOf.get(entry.index);
-      const condemned = { entry, rule: known[index], reason: reasons[index] ?? "" };
-      if (unit === undefined) opened.push(condemned);
-      else {
-        looks.note(entry, { files: entriesIn(contents, unit.from, unit.to), obstacle: undefined });
-        opened.push({ ...condemned, unit: (await looks.of(entry, unit.holding)).unit });
-      }
+      const place = unitOf.get(entry.index);
+      if (place !== undefined)
+        looks.note(entry, { files: entriesIn(contents, place.from, place.to), obstacle: undefined });
+      const unit = place && (await looks.of(entry, place.holding)).unit;
+      opened.push({ entry, unit, rule: known[index], reason: reasons[index] ?? "" });
     }
     return opened;
   }

@@ -94,13 +94,15 @@ export interface LotAnswer {
   readonly bytes: number;
   /** Of those that are done, as many as were asked for. */
   readonly named: readonly string[];
-  /** What did not just go, and what limits had counted for it. */
-  readonly others: readonly (LotShare & { readonly path: string; readonly effect: Effect })[];
+  /** What did not just go. */
+  readonly others: readonly { readonly path: string; readonly effect: Effect }[];
+  /** What limits had counted for those of which nothing was removed. */
+  readonly untouched: readonly LotShare[];
 }
 
 /** What a sweeper says of what is to go by its own judgement: as much as limits and the manifest ask for. */
 export interface LotTold {
-  /** Of each rule that condemned something. */
+  /** One for each rule that condemned something. */
   readonly shares: readonly LotShare[];
   /** For the manifest. */
   readonly lines: Uint8Array;

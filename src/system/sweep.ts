@@ -5,11 +5,11 @@ import type { FileEntry } from "./file-entry.ts";
 import type { Judge } from "./judge.ts";
 import { judgeAll } from "./judge-all.ts";
 import { isLarge } from "./listing.ts";
-import { bytesOfLot, type LotContents, shareOf } from "./lot.ts";
+import { type LotContents, sharesOf } from "./lot.ts";
 import { entriesIn, PackedEntry } from "./packed-entries.ts";
 import { type Parcel, parcelOfSeen, type Seen } from "./parcel.ts";
 import { type Matcher, matcherOf, preserverOf } from "./patterns.ts";
-import { Remover } from "./remover.ts";
+import { isUntouched, Remover } from "./remover.ts";
 import { type FindRule, Search } from "./search.ts";
 import type {
   LotAnswer,
@@ -29,6 +29,13 @@ export const REMEMBERED = 16;
 /** How many entries are looked at before an answer is given. */
 const WALK_ENTRIES = 512;
 
+/** What was found in a walk. */
+interface Walked {
+  readonly parcel: Parcel;
+  /** What is to go by our own judgement: all that is not in the parcel, and does not stay. */
+  readonly lot: LotContents | undefined;
+}
+
 /** Walks and removes below a root on order, in a process of its own: its working directory is never where it was. */
 export class Sweep {
   readonly #search: Search<FindRule>;
@@ -39,9 +46,7 @@ export class Sweep {
   readonly #policy: SweepOrder["policy"];
   readonly #judge: Judge | undefined;
   /** What was found in the last walks, by their numbers. */
-  readonly #parcels = new Map<number, Parcel>();
-  /** What is to go of it by our own judgement. */
-  readonly #lots = new Map<number, LotContents>();
+  readonly #walked = new Map<number, Walked>();
   #walks = 0;
 
   constructor({ root, rules, preserve, policy }: SweepOrder, judge?: Judge) {
@@ -66,7 +71,7 @@ export class Sweep {
     });
     const { judged, lot, others } = this.#judgeAll(seen, order);
     const parcel = parcelOfSeen(others, this.#search.rules);
-    this.#remember(parcel, lot);
+    this.#remember({ parcel, lot });
     return {
       judged,
       entries: parcel.entries,
@@ -88,32 +93,30 @@ export class Sweep {
 
   /** Throws for what it does not remember. */
   remove({ parcel, remove }: RemoveOrder): RemoveAnswer {
-    const from = typeof parcel === "number" ? this.#remembered(this.#parcels, parcel) : parcel;
-    return { others: this.#removeFrom(from, remove) };
+    const from = typeof parcel === "number" ? this.#remembered(parcel).parcel : parcel;
+    return { others: this.#removeFrom(from, remove).others };
   }
 
   /** Removes all that is in a lot. Throws for one that it does not remember. */
-  removeLot({ lot: number, names }: LotOrder): LotAnswer {
-    const lot = this.#remembered(this.#lots, number);
-    this.#lots.delete(number);
+  removeLot({ lot: walk, names }: LotOrder): LotAnswer {
+    const { lot } = this.#remembered(walk);
+    if (lot === undefined) throw new Error(`expected something to go by walk ${walk}, and found nothing`);
     const { paths } = lot.entries;
-    const effects = this.#removeFrom(lot, paths.keys());
-    const others = [...effects].map(([index, effect]) => ({
-      ...{ path: paths[index] ?? "", effect },
-      ...shareOf(lot, index),
-    }));
-    const named: string[] = [];
-    for (const [index, path] of paths.entries()) {
-      if (named.length >= names) break;
-      if (!effects.has(index)) named.push(path);
-    }
-    const bytes = bytesOfLot(lot) - others.reduce((sum, other) => sum + other.bytes, 0);
-    return { done: paths.length - others.length, bytes, named, others };
+    const { others, bytes } = this.#removeFrom(lot, paths.keys());
+    const done = paths.filter((_, place) => !others.has(place));
+    const untouched = [...others].filter(([, effect]) => isUntouched(effect)).map(([place]) => place);
+    return {
+      ...{ done: done.length, bytes, named: done.slice(0, names) },
+      others: [...others].map(([place, effect]) => ({ path: paths[place] ?? "", effect })),
+      untouched: sharesOf(lot, untouched),
+    };
   }
 
-  #removeFrom({ entries, contents, units }: Parcel, remove: Iterable<number>): Map<number, Effect> {
+  /** What came of each that did not just go, by its place; and what the rest freed. */
+  #removeFrom({ entries, contents, units }: Parcel, remove: Iterable<number>) {
     const unitOf = new Map(units.map((unit) => [unit.of, unit]));
     const others = new Map<number, Effect>();
+    let bytes = 0;
     for (const index of remove) {
       const entry = new PackedEntry(entries, index);
       const unit = unitOf.get(index);
@@ -122,29 +125,29 @@ export class Sweep {
           ? this.#remover.remove(entry)
           : this.#removeUnit(entry, entriesIn(contents, unit.from, unit.to), unit.holding);
       if (effect.outcome !== "done" || effect.reason !== undefined) others.set(index, effect);
+      else bytes += effect.bytes;
     }
-    return others;
+    return { others, bytes };
   }
 
   #judgeAll(seen: readonly Seen[], { judge: order }: WalkOrder) {
-    const [policy, judge] = [this.#policy, this.#judge];
+    const policy = this.#policy;
+    const judge = this.#judge;
     if (policy === undefined || judge === undefined || order === undefined)
       return { judged: undefined, lot: undefined, others: seen };
     return judgeAll(seen, { judge, policy, rules: this.#search.rules, ...order });
   }
 
-  #remember(parcel: Parcel, lot: LotContents | undefined): void {
-    this.#parcels.set(this.#walks, parcel);
-    this.#parcels.delete(this.#walks - REMEMBERED);
-    if (lot !== undefined) this.#lots.set(this.#walks, lot);
-    this.#lots.delete(this.#walks - REMEMBERED);
+  #remember(walked: Walked): void {
+    this.#walked.set(this.#walks, walked);
+    this.#walked.delete(this.#walks - REMEMBERED);
     this.#walks += 1;
   }
 
-  #remembered<T>(walks: ReadonlyMap<number, T>, number: number): T {
-    const one = walks.get(number);
-    if (one !== undefined) return one;
-    throw new Error(`expected one of the last ${REMEMBERED} of ${this.#walks} walks, and got ${number}`);
+  #remembered(walk: number): Walked {
+    const walked = this.#walked.get(walk);
+    if (walked !== undefined) return walked;
+    throw new Error(`expected one of the last ${REMEMBERED} of ${this.#walks} walks, and got ${walk}`);
   }
 
   /** What is in a directory that may go as a unit, if that is not too much for an answer. */

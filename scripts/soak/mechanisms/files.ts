@@ -156,7 +156,9 @@ export const FILES: readonly Mechanism[] = [
   },
   {
     promise: "Only regular files go; links, sockets, FIFOs and devices stay",
-    edits: [{ file: POLICY, find: 'if (file.kind !== "file") return "it is not a regular file";', replace: "" }],
+    edits: [
+      { file: POLICY, find: 'if (file.kind !== "file") return "it is not a regular file";', replace: "" },
+    ],
     test: { file: OF_JOB, name: "keeps what is no regular file, whatever it is called" },
   },
   {

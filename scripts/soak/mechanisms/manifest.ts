@@ -222,7 +222,9 @@ export const MANIFEST_AND_QUARANTINE: readonly Mechanism[] = [
   },
   {
     promise: "A dry run writes nothing",
-    edits: [{ file: REMOVAL, find: 'if (mode === "plan") return {', replace: "if (mode === undefined) return {" }],
+    edits: [
+      { file: REMOVAL, find: 'if (mode === "plan") return {', replace: "if (mode === undefined) return {" },
+    ],
     test: { file: TEST, name: "neither a plan nor a run that finds nothing to remove leaves one" },
   },
 ];

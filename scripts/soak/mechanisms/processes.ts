@@ -296,17 +296,17 @@ export const PROCESSES: readonly Mechanism[] = [
     edits: [
       { file: "src/system/read-untouched.ts", find: "constants.O_NOFOLLOW | ", replace: "" },
       {
-        file: "src/system/files.ts",
+        file: "src/system/looks.ts",
         find: 'if (entry.kind !== "file") return undefined; // opening',
         replace: "// opening",
       },
-      { file: "src/system/files.ts", find: "(now) => isSame(entry, now)", replace: "() => true" },
+      { file: "src/system/looks.ts", find: "(now) => isSame(entry, now)", replace: "() => true" },
     ],
     test: { file: "test/system/pid-file.test.ts", name: "is left alone, without waiting, when it is" },
   },
   {
     promise: "What is no pid file is not waited for, not followed, and means nothing",
-    edits: [{ file: "src/system/files.ts", find: "(now) => isSame(entry, now)", replace: "() => true" }],
+    edits: [{ file: "src/system/looks.ts", find: "(now) => isSame(entry, now)", replace: "() => true" }],
     test: {
       file: "test/system/files.test.ts",
       name: "a file that was replaced since it was looked at gives nothing",
