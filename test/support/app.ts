@@ -5,6 +5,7 @@ import { AppQueues } from "../../src/flow/app-queues.ts";
 import { JobReporter, type JobResult } from "../../src/report/job-reporter.ts";
 import type { Item, Mode, Outcome } from "../../src/report/report.ts";
 import { type Clock, systemClock } from "../../src/system/clock.ts";
+import type { Rehearsed } from "../../src/system/quota.ts";
 import { openWorld } from "../../src/system/world.ts";
 import { put, RUN } from "./hands.ts";
 import { temporaryDirectory } from "./temp.ts";
@@ -16,6 +17,8 @@ export interface RunOptions {
   readonly clock?: Clock;
   readonly presumeStopped?: { readonly force: boolean };
   readonly keepRedis?: boolean;
+  /** What a rehearsal saw. */
+  readonly rehearsed?: Rehearsed;
   /** Entries to be passed before sweepers are called. */
   readonly calledAfter?: number;
   /** Told what is odd. */
@@ -41,7 +44,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
 
   async function run(name: JobName, options: RunOptions = {}): Promise<Ran> {
     const { mode = "apply", clock = systemClock, presumeStopped, onProgress, calledAfter, tell } = options;
-    const { keepRedis = false } = options;
+    const { keepRedis = false, rehearsed } = options;
     const signal = options.signal ?? new AbortController().signal;
     const report = new JobReporter(name, "h1", (progress) => onProgress?.(progress.waitingFor));
     const { config } = loaded;
@@ -54,6 +57,7 @@ export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0"
       signal,
       clock,
       presumeStopped,
+      rehearsed,
       calledAfter,
       tell,
     });

@@ -1,27 +1,19 @@
 import { execFileSync, fork } from "node:child_process";
 import { once } from "node:events";
-import {
-  appendFileSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { appendFileSync, existsSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { waitUntil } from "../../demo/processes.ts";
 import { lookAt } from "../../src/system/file-entry.ts";
 import { readProcess } from "../../src/system/proc.ts";
-import { listProcesses } from "../../src/system/process-list.ts";
 import { isSafeShutdown } from "../../src/system/strays.ts";
 import { REMEMBERED } from "../../src/system/sweep.ts";
 import { Sweepers } from "../../src/system/sweepers.ts";
 import { makeApp } from "../support/app.ts";
-import { DAY, put, RUN } from "../support/hands.ts";
+import { DAY, put } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
+import { CALLED, leftIn, sweepers, writtenDown } from "../support/sweeping.ts";
 import { temporaryDirectory } from "../support/temp.ts";
 
 /* Where there is much to do, other processes walk and remove. They are called at once here: nothing else may differ. */
@@ -34,7 +26,6 @@ const CONFIG = `temp:
 locks: [{ files: "*.lock" }, { files: "code/held.pyc" }]
 preserve: [data/**, "**/kept.pyc"]
 `;
-const CALLED = { calledAfter: 0 };
 
 function plant(root: string): void {
   for (let n = 0; n < 700; n += 1) put(root, `logs/${n % 5}/app.log.${n}`, `${n}`, 10 * DAY);
@@ -60,26 +51,6 @@ async function planted() {
   const app = await makeApp(CONFIG);
   plant(app.root);
   return app;
-}
-
-/** What is left, without what is ours. */
-function leftIn(root: string): string[] {
-  const paths = readdirSync(root, { recursive: true, encoding: "utf8" });
-  return paths.filter((path) => !path.startsWith(".safe-shutdown")).sort();
-}
-
-function writtenDown(root: string): string[] {
-  const text = readFileSync(join(root, `.safe-shutdown/${RUN}.jsonl`), "utf8");
-  return text
-    .split("\n")
-    .flatMap((line) => (line === "" ? [] : [String(JSON.parse(line).path)]))
-    .sort();
-}
-
-/** The sweepers that a process has called, by default this one. */
-function sweepers(callerPid: number | undefined = process.pid): number[] {
-  const all = listProcesses().filter(({ commandLine }) => commandLine.includes("sweeper-program"));
-  return all.filter(({ parentPid }) => parentPid === callerPid).map(({ pid }) => pid);
 }
 
 test.each(["apply", "plan"] as const)(
