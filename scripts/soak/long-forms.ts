@@ -1,6 +1,7 @@
 import * as bindMount from "../../test/attacks/bind-mount.ts";
 import * as directorySwap from "../../test/attacks/directory-swap.ts";
 import * as fileSwap from "../../test/attacks/file-swap.ts";
+import type { How, Race } from "../../test/attacks/files/race.ts";
 import * as keyRewrite from "../../test/attacks/key-rewrite.ts";
 import * as lockTaken from "../../test/attacks/lock-taken.ts";
 import * as parentSwap from "../../test/attacks/parent-swap.ts";
@@ -26,6 +27,10 @@ interface Attack<Counts extends object> {
   mayRun?(): boolean;
 }
 
+interface AttackOnFiles extends Attack<Race> {
+  run(options: { seconds: number; how?: How }): Promise<Race>;
+}
+
 /** `isHit`: the race was really there; `harm`: what must be 0. */
 function attack<Counts extends object>(
   name: string,
@@ -46,16 +51,22 @@ function attack<Counts extends object>(
 }
 
 const onFiles = {
-  isHit: ({ swaps, noticed }: { swaps: number; noticed: number }) => swaps > 100 && noticed > 0,
-  harm: ({ harmed }: { harmed: number }) => harmed,
+  isHit: ({ swaps, noticed }: Race) => swaps > 100 && noticed > 0,
+  harm: ({ harmed }: Race) => harmed,
 };
 
+/** Beside what one process cleans, and beside what sweepers judge and remove. */
+function attacksOnFiles(name: string, attacker: AttackOnFiles): LongForm[] {
+  const swept: Attack<Race> = { ...attacker, run: ({ seconds }) => attacker.run({ seconds, how: "judged" }) };
+  return [attack(name, attacker, onFiles), attack(`${name}, with sweepers`, swept, onFiles)];
+}
+
 export const LONG_FORMS: readonly LongForm[] = [
-  attack("directory swapped for a link", directorySwap, onFiles),
-  attack("directory above swapped for a link", parentSwap, onFiles),
-  attack("files swapped for links", fileSwap, onFiles),
-  attack("bind mounts", bindMount, onFiles),
-  attack("files rewritten", rewrite, onFiles), // what cannot be prevented is counted: `lost`
+  ...attacksOnFiles("directory swapped for a link", directorySwap),
+  ...attacksOnFiles("directory above swapped for a link", parentSwap),
+  ...attacksOnFiles("files swapped for links", fileSwap),
+  ...attacksOnFiles("bind mounts", bindMount),
+  ...attacksOnFiles("files rewritten", rewrite), // what cannot be prevented is counted: `lost`
   attack("pids recycled", pidRecycling, {
     isHit: ({ recycled, attemptsAfter }) => recycled > 0 && attemptsAfter > 0,
     harm: ({ harmed }) => harmed,

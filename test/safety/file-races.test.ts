@@ -29,6 +29,12 @@ describe("beside an attacker who", () => {
     expect([runs > 0, swaps > 100, noticed > 0]).toEqual([true, true, true]);
   });
 
+  test("swaps the files for links, sweepers that judge by themselves harm nothing outside", async () => {
+    const { runs, swaps, noticed, harmed } = await fileSwap.run({ seconds: SHORT, how: "judged" });
+    expect(harmed).toBe(0);
+    expect([runs > 0, swaps > 100, noticed > 0]).toEqual([true, true, true]);
+  });
+
   test.runIf(bindMount.mayRun())("mounts another directory on it, nothing there is harmed", async () => {
     const { swaps, noticed, harmed } = await bindMount.run({ seconds: SHORT });
     expect(harmed).toBe(0);

@@ -53,6 +53,7 @@ preserve: [logs/kept/**]`);
   const { error, report, ...ran } = await app.run("clean-temp-files", { ...CALLED, clock });
   expect(error).toBeUndefined();
   expect(ran.targets("done")).toEqual(plan.targets("planned"));
+  expect(ran.targets("done").length).toBeGreaterThan(10);
   const { done, planned, ...totals } = report.totals;
   expect({ ...totals, done: planned, planned: done }).toEqual(plan.report.totals);
   const kept = (lines: readonly string[]) => lines.filter((line) => line.includes(": kept: "));

@@ -1,8 +1,13 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { waitUntil } from "../../demo/processes.ts";
 import { parseLines } from "../../src/system/manifest-line.ts";
+import { workingDirectoryOf } from "../../src/system/proc.ts";
+import { listPids } from "../../src/system/process-list.ts";
 import { cliIn, useApplication } from "../support/application.ts";
 import { put } from "../support/hands.ts";
 
@@ -42,6 +47,11 @@ function lost(root: string, paths: readonly string[]): string[] {
   return paths.filter((path) => !existsSync(join(root, path)) && !known.has(path));
 }
 
+/** Processes whose working directory is there. */
+function workingIn(root: string): number[] {
+  return listPids().filter((pid) => workingDirectoryOf(pid)?.startsWith(root));
+}
+
 const CLEAN = "clean clean-temp-files --yes --inline --quiet";
 
 /** Kills itself at the moment of a system call, before or after it. */
@@ -76,6 +86,28 @@ describe("killed", () => {
     const missing = paths.filter((path) => !existsSync(join(root, path)));
     expect(missing.filter((path) => isMoved(path) === (call === "renameSync"))).toHaveLength(gone);
   });
+
+  test.each([
+    { times: 1, given: false },
+    { times: 4, given: true },
+  ])(
+    "before write $times to disk, while sweepers are at what was written before",
+    async ({ times, given }) => {
+      const { root, paths } = await useTree(1_000);
+      const program = fileURLToPath(new URL("../support/judging.ts", import.meta.url));
+      const execArgv = ["--import", "tsx"];
+      const env = { ...process.env, ...dyingAt("fdatasync", times, "before") };
+      const [code, signal] = await once(fork(program, [root], { execArgv, env }), "exit");
+      expect({ code, signal }).toEqual({ code: null, signal: "SIGKILL" });
+      await waitUntil(() => workingIn(root).length === 0, "the sweepers to end");
+      expect(lost(root, paths)).toEqual([]);
+      const left = paths.filter((path) => existsSync(join(root, path))).length;
+      expect({ isGiven: left < paths.length, isAll: left === 0 }).toEqual({ isGiven: given, isAll: false });
+      await cliIn(root).run(CLEAN);
+      expect(lost(root, paths)).toEqual([]);
+      expect(paths.filter((path) => existsSync(join(root, path)))).toEqual([]);
+    },
+  );
 
   test("at random moments, again and again, until nothing is left", async () => {
     const { root, paths } = await useTree(1_500);

@@ -44,8 +44,11 @@ export interface Race {
   readonly lost: number;
 }
 
-/** How to clean: as safe-shutdown does, as it does where there is much to do, or by path, looking first and then removing, which shows that the attack bites. */
-export type How = "held" | "swept" | "by path";
+/**
+ * How to clean: as safe-shutdown does; as it does where there is much to do, by sweepers that remove what they are given, or
+ * what they judged; or by path, looking first and then removing, which shows that the attack bites.
+ */
+export type How = "held" | "swept" | "judged" | "by path";
 
 /** Where things are: `victims` may be cleaned, and what is in `outside` must survive. */
 export interface Scene {
@@ -163,10 +166,26 @@ interface Cleaner {
 async function cleanerOf(scene: Scene, how: How): Promise<Cleaner> {
   if (how === "held") return cleaner(scene.root);
   if (how === "swept") return sweeping(scene.root);
+  if (how === "judged") return judging(scene.root);
   return { run: async () => byPath(scene), close: async () => {} };
 }
 
-/** The same sweepers, called at the first entry, remove again and again. */
+/** Sweepers are called for one search: for each run there are new ones, at its first entry. */
+export function judging(root: string): Cleaner {
+  return {
+    close: async () => {},
+    run: async () => {
+      const cleaner = await sweeping(root);
+      try {
+        return await cleaner.run();
+      } finally {
+        await cleaner.close();
+      }
+    },
+  };
+}
+
+/** The same sweepers, called at the first entry, remove again and again what the job judges. */
 async function sweeping(root: string): Promise<Cleaner> {
   const clock = systemClock;
   const { config } = await loadConfig({ root, host: "h1", env: {}, redisUrl: "redis://127.0.0.1:1/0" });
