@@ -7,7 +7,7 @@ import { text } from "../config/lengths.ts";
  */
 
 const line = z.object({
-  /** When it was written, which is before the removal: ISO 8601, UTC. */
+  /** When it was judged or written, both before the removal: ISO 8601, UTC. */
   at: z.iso.datetime(),
   job: z.string(),
   host: z.string(),

@@ -125,6 +125,18 @@ describe("a limit is kept to exactly, however many lots there are", () => {
     expect(app.left()).toHaveLength(2_400 - 1_234);
   });
 
+  test("of files of two rules in one lot", async () => {
+    const app = await appWith(
+      200,
+      2,
+      'temp: [{ files: "tmp/0/*" }, { files: "tmp/1/*" }]\nlimits: { files: 150 }',
+    );
+    const { error, report } = await app.run("clean-temp-files", CALLED);
+    expect(String(error)).toContain("limits.files (150) is reached: 150 files were removed");
+    expect(report.totals.done).toBe(150);
+    expect(app.left()).toHaveLength(50);
+  });
+
   test("of bytes", async () => {
     const app = await appWith(2_400, 60, 'temp: [{ files: "tmp/**" }]\nlimits: { bytes: 3001B }');
     const { error, report } = await app.run("clean-temp-files", CALLED);
@@ -133,7 +145,7 @@ describe("a limit is kept to exactly, however many lots there are", () => {
     expect(app.left()).toHaveLength(900);
   });
 
-  test("of a rule's share, and another rule of the same lot takes nothing of it", async () => {
+  test("of a rule's share", async () => {
     const rules = '[{ files: "tmp/*/1*", share: 50% }, { files: "tmp/**", share: 100% }]';
     const app = await appWith(1_000, 25, `temp: ${rules}`);
     const rehearsed = new Map(app.config.temp.map((rule) => [rule, 40])); // there were fewer then

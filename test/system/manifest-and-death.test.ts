@@ -93,7 +93,7 @@ describe("killed", () => {
   ])(
     "before write $times to disk, while sweepers are at what was written before",
     async ({ times, given }) => {
-      const { root, paths } = await useTree(1_000);
+      const { root, paths } = await useTree(700);
       const program = fileURLToPath(new URL("../support/judging.ts", import.meta.url));
       const execArgv = ["--import", "tsx"];
       const env = { ...process.env, ...dyingAt("fdatasync", times, "before") };

@@ -1,6 +1,8 @@
 import type { Mechanism } from "./mechanism.ts";
 
 const SWEEPERS_TEST = "test/system/sweepers.test.ts";
+const LOTS_TEST = "test/system/lots.test.ts";
+const POLICY = "jobs/temp-policy.ts";
 const REMOVAL = "src/system/removal.ts";
 const HAND_OVER = "src/system/hand-over.ts";
 const SWEEP = "src/system/sweep.ts";
@@ -11,6 +13,58 @@ export const SWEEPERS: readonly Mechanism[] = [
     promise: "What is found, removed, reported and written down does not depend on it",
     edits: [{ file: SWEEP, find: "new Search(rules, preserve)", replace: "new Search(rules, [])" }],
     test: { file: SWEEPERS_TEST, name: "the report and what is left are the same with sweepers" },
+  },
+  {
+    promise: "In a dry run sweepers judge nothing",
+    edits: [
+      {
+        file: "src/system/files.ts",
+        find: 'const mayJudge = this.#options.mode === "apply";',
+        replace: "const mayJudge = true;",
+      },
+    ],
+    test: { file: SWEEPERS_TEST, name: "the report and what is left are the same with sweepers" },
+  },
+  {
+    promise: "A sweeper judges only what nobody has to be asked about",
+    edits: [
+      {
+        file: "jobs/clean-temp-files.ts",
+        find: 'return rule.kind !== "pidFiles" && !isForAProcess(rule) && rule.quarantineMs === undefined;',
+        replace: "return rule.kind !== undefined;",
+      },
+    ],
+    test: { file: LOTS_TEST, name: "what a dry run says without sweepers is what they do" },
+  },
+  {
+    promise: "A sweeper judges only what nobody has to be asked about",
+    edits: [
+      {
+        file: POLICY,
+        find: "if (!mayBeOpen(file)) return undefined;",
+        replace: 'if (file.path !== "") return undefined;',
+      },
+    ],
+    test: { file: LOTS_TEST, name: "what a process has open stays, and the report says which process" },
+  },
+  {
+    promise: "What is not written down is not given to a sweeper",
+    edits: [{ file: REMOVAL, find: "await manifest.record(lot.lines);", replace: "" }],
+    test: { file: LOTS_TEST, name: "each line of the manifest is what the job would write" },
+  },
+  {
+    promise: "What is not written down is not given to a sweeper",
+    edits: [
+      {
+        file: REMOVAL,
+        find: "await manifest.record(lot.lines);",
+        replace: "setTimeout(() => void manifest.record(lot.lines), 20);",
+      },
+    ],
+    test: {
+      file: "test/system/manifest-and-death.test.ts",
+      name: "while sweepers are at what was written before",
+    },
   },
   {
     promise: "What is not written down is not given to a sweeper",
@@ -57,6 +111,33 @@ export const SWEEPERS: readonly Mechanism[] = [
     test: { file: SWEEPERS_TEST, name: "is kept to" },
   },
   {
+    promise: "A limit holds exactly",
+    edits: [
+      {
+        file: HAND_OVER,
+        find: "if (share.amount > room.amount || share.bytes > room.bytes) {",
+        replace: "if (share.amount > 1e9 + room.amount + share.bytes + room.bytes) {",
+      },
+    ],
+    test: { file: LOTS_TEST, name: "of files, and what an earlier attempt removed counts" },
+  },
+  {
+    promise: "A limit holds exactly",
+    edits: [{ file: HAND_OVER, find: "this.#count(lot, lot.shares.slice(0, index), -1);", replace: "" }],
+    test: { file: LOTS_TEST, name: "of files of two rules in one lot" },
+  },
+  {
+    promise: "A limit holds exactly",
+    edits: [
+      {
+        file: HAND_OVER,
+        find: "done === undefined ? lot.shares : done.untouched",
+        replace: "done === undefined ? lot.shares : []",
+      },
+    ],
+    test: { file: LOTS_TEST, name: "what was gone by then takes no room" },
+  },
+  {
     promise: "A sweeper acts in no directory that it does not hold",
     edits: [
       {
@@ -80,6 +161,17 @@ export const SWEEPERS: readonly Mechanism[] = [
       },
     ],
     test: { file: SWEEPERS_TEST, name: "is told of, and the rest is done without it" },
+  },
+  {
+    promise: "A sweeper that is lost costs time, nothing else",
+    edits: [
+      {
+        file: HAND_OVER,
+        find: "(await lot.open()).map((condemned) => ({ condemned }));",
+        replace: "[];",
+      },
+    ],
+    test: { file: LOTS_TEST, name: "a lot that is lost with its sweeper is removed without it" },
   },
   {
     promise: "It ends with the job, whatever ends that",
