@@ -42,8 +42,12 @@ function read(length: number): Buffer | undefined {
 
 function send(answer: unknown): void {
   const message = serialize(answer);
-  const bytes = Buffer.allocUnsafe(4 + message.length);
-  bytes.writeUInt32LE(message.length);
-  bytes.set(message, 4);
+  const length = Buffer.allocUnsafe(4);
+  length.writeUInt32LE(message.length);
+  write(length);
+  write(message);
+}
+
+function write(bytes: Buffer): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
 }

@@ -99,7 +99,8 @@ export class Sweep {
 
   /** Removes all that is in a lot. Throws for one that it does not remember. */
   removeLot({ lot: walk, names }: LotOrder): LotAnswer {
-    const { lot } = this.#remembered(walk);
+    const { parcel, lot } = this.#remembered(walk);
+    this.#walked.set(walk, { parcel, lot: undefined }); // it is removed once
     if (lot === undefined) throw new Error(`expected something to go by walk ${walk}, and found nothing`);
     const { paths } = lot.entries;
     const { others, bytes } = this.#removeFrom(lot, paths.keys());

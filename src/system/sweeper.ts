@@ -22,15 +22,15 @@ const IS_BUILT = import.meta.url.endsWith(".js");
 const PLAIN_PROGRAM = new URL("./sweeper-program", import.meta.url);
 
 /**
- * What is looked at is soon forgotten: with little room for it, memory does not grow with the tree; with less than this, what
- * is still needed would be moved about too often. There is a sweeper for each processor: threads that collect garbage, or
- * optimize code for longer than it will run, would only take one away.
+ * What is looked at is soon forgotten: with little room for it, memory does not grow with the tree. There is a sweeper for
+ * each processor: threads that collect garbage beside it would only take one away.
  */
 const FLAGS = [
-  ...["--min-semi-space-size=8", "--max-semi-space-size=8", "--optimize-for-size", "--single-threaded-gc"],
-  "--interrupt-budget=1000000",
+  ...["--max-semi-space-size=2", "--heap-growing-percent=30", "--optimize-for-size", "--single-threaded-gc"],
   ...(IS_BUILT ? [] : ["--import", "tsx"]),
 ];
+/** One place for memory will do, not one for each thread (mallopt(3)): that saves some 3 MB. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: "1" };
 
 interface Waiting {
   readonly resolve: (answer: unknown) => void;
@@ -44,6 +44,8 @@ export class Sweeper {
   readonly #waiting: Waiting[] = [];
   #chunks: Buffer[] = [];
   #received = 0;
+  /** How many bytes must be there before there is something to do. */
+  #awaited = 4;
   #isClosed = false;
   #lost: SweeperLost | undefined;
   #walks = 0;
@@ -55,7 +57,7 @@ export class Sweeper {
     this.#child = spawn(process.execPath, [...FLAGS, file], {
       argv0: "safe-shutdown",
       cwd: dirname(file),
-      env: {},
+      env: ENVIRONMENT,
       stdio: ["pipe", "pipe", "ignore"],
     });
     const lose = (why: string) => {
@@ -119,18 +121,21 @@ export class Sweeper {
     this.#child.stdin?.write(message);
   }
 
+  /** Chunks are put together once a message is complete, not as each comes. */
   #receive(chunk: Buffer): void {
     this.#chunks.push(chunk);
     this.#received += chunk.length;
-    while (this.#received >= 4) {
+    while (this.#received >= this.#awaited) {
       const all =
         this.#chunks.length === 1 && this.#chunks[0] ? this.#chunks[0] : Buffer.concat(this.#chunks);
       this.#chunks = [all];
       const end = 4 + all.readUInt32LE();
+      this.#awaited = end;
       if (all.length < end) return;
       this.#waiting.shift()?.resolve(deserialize(all.subarray(4, end)));
       this.#chunks = [all.subarray(end)];
       this.#received -= end;
+      this.#awaited = 4;
     }
   }
 
