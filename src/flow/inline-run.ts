@@ -4,6 +4,7 @@ import { type InlineOptions, runInline } from "./inline.ts";
 import type { Intent } from "./intent.ts";
 import { type FollowOptions, type Run, unfinished } from "./run.ts";
 import { Cancelled } from "./run-job.ts";
+import type { RunView } from "./view.ts";
 
 export interface InlineRunOptions extends Omit<InlineOptions, "signal" | "onView"> {
   /** Why it does not go through the queue, though it was to. */
@@ -19,6 +20,8 @@ export class InlineRun implements Run {
   readonly because: string | undefined;
   readonly #options: InlineRunOptions;
   readonly #cancel = new AbortController();
+  /** All who follow it now. */
+  readonly #watchers = new Set<(view: RunView) => void>();
   #report: Promise<RunReport> | undefined;
 
   constructor(id: string, intent: Intent, options: InlineRunOptions) {
@@ -29,17 +32,29 @@ export class InlineRun implements Run {
   }
 
   async report(follow: FollowOptions = {}): Promise<RunReport> {
-    this.#report ??= runInline(this.id, this.#intent, {
+    const { onView, withinMs, signal } = follow;
+    const watch = (view: RunView) => onView?.(view);
+    this.#watchers.add(watch);
+    try {
+      this.#report ??= this.#begin();
+      const isLate =
+        withinMs !== undefined && !(await settlesWithin(this.#report, withinMs, this.#options.clock));
+      signal?.throwIfAborted();
+      if (isLate) throw unfinished(this.id, follow, this.engine);
+      return await this.#report;
+    } finally {
+      this.#watchers.delete(watch);
+    }
+  }
+
+  #begin(): Promise<RunReport> {
+    return runInline(this.id, this.#intent, {
       ...this.#options,
       signal: this.#cancel.signal,
-      onView: follow.onView ?? (() => {}),
+      onView: (view) => {
+        for (const watch of this.#watchers) watch(view);
+      },
     });
-    const { withinMs, signal } = follow;
-    const isLate =
-      withinMs !== undefined && !(await settlesWithin(this.#report, withinMs, this.#options.clock));
-    signal?.throwIfAborted();
-    if (isLate) throw unfinished(this.id, follow);
-    return this.#report;
   }
 
   async cancel(): Promise<void> {

@@ -1,12 +1,20 @@
 import { formatDuration } from "../config/duration.ts";
-import { messageOf, SafeShutdownError } from "../errors.ts";
+import { messageOf } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import { isConnectionLoss } from "../system/redis-connection.ts";
 import type { QueueClient, Submitted } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
 import { refusalIn } from "./refusals.ts";
-import { type FollowOptions, perhapsQueued, type Run, unfinished, withoutReport } from "./run.ts";
+import {
+  type FollowOptions,
+  interruptedWhileLost,
+  lostWhileFollowed,
+  perhapsQueued,
+  type Run,
+  unfinished,
+  withoutReport,
+} from "./run.ts";
 
 interface QueueRunOptions {
   readonly connection: QueueConnection;
@@ -43,7 +51,10 @@ export class QueueRun implements Run {
   #isQueued: boolean;
   #isCancelled = false;
   #isCancelTold = false;
+  /** What is being finished in this process: from then on Redis is asked no more, also when it is back. */
+  #finishing: Promise<Run | undefined> | undefined;
   #here: Run | undefined;
+  #isHandedIn = false;
 
   constructor(id: string, attached: boolean, options: QueueRunOptions) {
     this.#submitted = { run: id, attached };
@@ -84,7 +95,7 @@ export class QueueRun implements Run {
       if (state.state === "broken") throw withoutReport(this.id, state.reason);
       const nowMs = clock.elapsed();
       if (nowMs - startedAtMs > (follow.withinMs ?? Number.POSITIVE_INFINITY))
-        throw unfinished(this.id, follow);
+        throw unfinished(this.id, follow, this.engine);
       const pauseMs = nowMs - startedAtMs < FIRST_LOOKS.untilMs ? FIRST_LOOKS.everyMs : LOOK_MS;
       const restMs = Math.max(pauseMs, Math.min((nowMs - lookedAtMs) / LOOK_SHARE, LONGEST_PAUSE_MS));
       await clock.sleep(restMs, follow.signal);
@@ -95,8 +106,7 @@ export class QueueRun implements Run {
     this.#isCancelled = true;
     if (this.#here !== undefined) return this.#here.cancel();
     if (!this.#isQueued) return; // told with the next look
-    const client = await this.#options.connection.client();
-    await client.cancel(this.id);
+    await this.#options.connection.ask((client) => client.cancel(this.id));
     this.#isCancelTold = true;
   }
 
@@ -117,7 +127,7 @@ export class QueueRun implements Run {
     this.#isCancelTold = true;
   }
 
-  /** Lives through a Redis that is away, or refuses, for a while; `undefined` when it stays so. */
+  /** Lives through a Redis that is away, or refuses, for a while; `undefined` when the run is to be ended without it. */
   async #patiently<T>(
     follow: FollowOptions,
     followedSinceMs: number,
@@ -128,6 +138,7 @@ export class QueueRun implements Run {
     const startedAtMs = clock.elapsed();
     let isTold = false;
     for (;;) {
+      if (this.#finishing !== undefined) return undefined;
       try {
         const answer = await ask();
         if (isTold) onTrouble?.(`Redis is back; following ${this.id} again.`);
@@ -136,7 +147,7 @@ export class QueueRun implements Run {
         if (!isConnectionLoss(error) && refusalIn(error) === undefined) throw error;
         const lostMs = clock.elapsed() - startedAtMs;
         if (clock.elapsed() - followedSinceMs > withinMs)
-          throw this.#isQueued ? unfinished(this.id, follow) : perhapsQueued(this.id);
+          throw this.#isQueued ? unfinished(this.id, follow, this.engine) : perhapsQueued(this.id);
         follow.signal?.throwIfAborted();
         if (lostMs > PATIENCE_MS) return undefined;
         if (!isTold && lostMs > TELL_MS) {
@@ -151,33 +162,33 @@ export class QueueRun implements Run {
   }
 
   async #lost(follow: FollowOptions): Promise<RunReport> {
-    if (this.#isCancelled) {
-      const what = `interrupted while Redis was lost; ${this.id} goes on when it is back`;
-      throw new SafeShutdownError("interrupted", `${what}: safe-shutdown cancel ${this.id}`);
-    }
-    this.#here = await this.#options.finishHere(this.id);
-    if (this.#here === undefined) {
-      if (!this.#isQueued) throw perhapsQueued(this.id);
-      const later = `When it is back: safe-shutdown runs ${this.id}`;
-      const now = "Here and now, without the queue: the same command with --inline";
-      throw new SafeShutdownError(
-        "redis-unreachable",
-        `Redis was lost while following ${this.id}. ${later}. ${now}`,
-      );
-    }
+    const isKnown = this.#finishing !== undefined;
+    if (this.#isCancelled && !isKnown) throw interruptedWhileLost(this.id, this.#isCancelTold);
+    this.#here = await this.#finish();
+    if (this.#here === undefined) throw this.#isQueued ? lostWhileFollowed(this.id) : perhapsQueued(this.id);
     if (this.#isCancelled) await this.#here.cancel();
-    follow.onTrouble?.("Redis did not come back: doing the rest in this process, without it.");
+    if (!isKnown) follow.onTrouble?.("Redis did not come back: doing the rest in this process, without it.");
     const report = await this.#here.report(follow);
     await this.#handIn(report, follow);
     return report;
   }
 
+  /** However many follow the run here, it is finished once. */
+  async #finish(): Promise<Run | undefined> {
+    this.#finishing ??= this.#options.finishHere(this.id);
+    const here = await this.#finishing;
+    if (here === undefined) this.#finishing = undefined;
+    return here;
+  }
+
   /** What was finished here must not be taken up by another worker later on, and its report is the run's. */
   async #handIn(report: RunReport, { onTrouble }: FollowOptions): Promise<void> {
+    if (this.#isHandedIn) return;
     try {
       const client = await this.#options.connection.client();
       await client.keep(report);
       await client.forbid(this.id);
+      this.#isHandedIn = true;
     } catch {
       onTrouble?.(
         `When Redis is back, what is left there of the run is to go: safe-shutdown cancel ${this.id}`,

@@ -26,10 +26,14 @@ export interface Run {
   /**
    * Waits for the report. When Redis is lost for two minutes while this process is the worker of the run, the rest is
    * done here, without it. Throws `redis-unreachable` when another worker has the run, `unexpected` when the run was
-   * lost, `partial` when it goes on longer than `withinMs`.
+   * lost or its report is no longer kept, `refused` when a worker refused to begin it, `partial` when it goes on longer
+   * than `withinMs`, `interrupted` when it was cancelled and Redis was lost before it ended.
    */
   report(options?: FollowOptions): Promise<RunReport>;
-  /** Asks it to stop after its current items. */
+  /**
+   * Asks it to stop after its current items. Throws `usage` when it has ended, and `redis-unreachable` when Redis cannot
+   * be told: whoever follows the run with this object then tells it as soon as it is back.
+   */
   cancel(): Promise<void>;
 }
 
@@ -45,8 +49,34 @@ export function perhapsQueued(run: string): SafeShutdownError {
   return new SafeShutdownError("redis-unreachable", `${what}. When it is back: safe-shutdown runs ${run}`);
 }
 
+/** Nobody in this process can do the rest. */
+export function lostWhileFollowed(run: string): SafeShutdownError {
+  const later = `When it is back: safe-shutdown runs ${run}`;
+  const now = "Here and now, without the queue: the same command with --inline";
+  return new SafeShutdownError(
+    "redis-unreachable",
+    `Redis was lost while following ${run}. ${later}. ${now}`,
+  );
+}
+
+/** What was cancelled is not finished here; `isTold`: Redis knows that it was. */
+export function interruptedWhileLost(run: string, isTold: boolean): SafeShutdownError {
+  const message = isTold
+    ? `interrupted while Redis was lost; ${run} was cancelled, and ends when it is back. Then: safe-shutdown runs ${run}`
+    : `interrupted while Redis was lost, before it heard that ${run} is cancelled. When it is back: safe-shutdown cancel ${run}`;
+  return new SafeShutdownError("interrupted", message);
+}
+
 /** Whoever waited with a deadline has waited long enough. */
-export function unfinished(run: string, { withinMs = 0 }: FollowOptions): SafeShutdownError {
-  const message = `${run} is still going on after ${formatDuration(withinMs)}; it goes on without being followed`;
-  return new SafeShutdownError("partial", message);
+export function unfinished(
+  run: string,
+  { withinMs = 0 }: FollowOptions,
+  engine: Run["engine"],
+): SafeShutdownError {
+  const what = `${run} is still going on after ${formatDuration(withinMs)}`;
+  const then = {
+    queue: `it goes on without being followed; see safe-shutdown runs ${run}`,
+    inline: "it goes on in this process, which can ask for its report again",
+  };
+  return new SafeShutdownError("partial", `${what}; ${then[engine]}`);
 }

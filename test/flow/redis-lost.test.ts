@@ -5,6 +5,7 @@ import { Application } from "../../src/flow/application.ts";
 import { follow } from "../../src/flow/events.ts";
 import { openApplication } from "../../src/flow/open.ts";
 import type { Run } from "../../src/flow/run.ts";
+import type { RunView } from "../../src/flow/view.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
@@ -87,6 +88,88 @@ test("what was finished here is handed in when Redis is back by then: it is in t
   expect(second.attached).toBe(false);
 });
 
+test("what goes on here without Redis is followed here by whoever asks again, also when Redis is back, and handed in", async () => {
+  const redis = await useRedis({ options: { appendonly: "yes", appendfsync: "always" } });
+  const crawler = { name: "crawler", pidFiles: "pids/crawler.pid", matches: "crawler-service", grace: "12h" };
+  const app = new LittleApp({
+    redisUrl: redis.url,
+    config: { workerGrace: "1s", stageDeadline: "1d", services: [crawler] },
+  });
+  const service = await app.startService();
+  const application = await openHurried(app);
+  const run = await application.start("stop");
+  let takeOver = () => {};
+  const isTakenOver = new Promise<void>((resolve) => {
+    takeOver = resolve;
+  });
+  const told: string[] = [];
+  const first = run.report({
+    withinMs: 300_000, // five hurried seconds; two are over when Redis is given up
+    onTrouble: (what) => {
+      told.push(what);
+      if (what.startsWith("Redis did not come back")) takeOver();
+    },
+  });
+  await service.wasAsked();
+  const before = (await application.workers()).map(({ id }) => id);
+  await redis.kill();
+  await isTakenOver;
+  await expect(first).rejects.toMatchObject({
+    code: "partial",
+    message: `${run.id} is still going on after 5m; it goes on in this process, which can ask for its report again`,
+  });
+
+  await expect(run.report({ withinMs: 12_000 })).rejects.toMatchObject({ code: "partial" });
+  await redis.start();
+  const views: RunView[] = [];
+  const again = run.report({
+    onView: (view) => void views.push(view),
+    onTrouble: (what) => void told.push(what),
+  });
+  const other = run.report();
+  await expect(run.report({ withinMs: 12_000 })).rejects.toMatchObject({ code: "partial" });
+  const known = (await application.workers()).map(({ id }) => id); // its heartbeat outlives it by 15 s
+  expect(before).toEqual(expect.arrayContaining(known));
+  service.letGo();
+
+  const report = await again;
+  expect(report).toMatchObject({ run: run.id, engine: "inline", verdict: "done" });
+  expect(await other).toEqual(report);
+  expect(views.length).toBeGreaterThan(0);
+  expect(service.timesAsked).toBe(1);
+  expect(await application.report(run.id)).toEqual(report);
+  expect(told.at(-1)).toBe("Redis did not come back: doing the rest in this process, without it.");
+});
+
+test.each([
+  { cancelled: "before", says: /^interrupted while Redis was lost; (run-\S+) was cancelled, .* runs \1$/ },
+  { cancelled: "after", says: /before it heard that (run-\S+) is cancelled\. .* safe-shutdown cancel \1$/ },
+])(
+  "a run that was cancelled $cancelled Redis was lost is not finished here, and whoever follows it is told what is so",
+  async ({ cancelled, says }) => {
+    const redis = await useRedis();
+    const app = new LittleApp({ redisUrl: redis.url });
+    const service = await app.startService();
+    const worker = await app.startWorker();
+    const application = await openHurried(app);
+    const run = await application.start("stop");
+    const reporting = run.report();
+    reporting.catch(() => {});
+    await service.wasAsked();
+    worker.signal("SIGSTOP"); // it ends nothing any more
+    if (cancelled === "before") await run.cancel();
+    await redis.stop();
+    if (cancelled === "after")
+      await expect(run.cancel()).rejects.toMatchObject({ code: "redis-unreachable" });
+    await expect(reporting).rejects.toMatchObject({
+      code: "interrupted",
+      message: expect.stringMatching(says),
+    });
+    worker.signal("SIGCONT");
+    service.letGo();
+  },
+);
+
 test("whoever only follows a run is told that Redis was lost, where to look later, and how not to wait", async () => {
   const redis = await useRedis();
   const app = new LittleApp({ redisUrl: redis.url });
@@ -146,7 +229,7 @@ test("waiting with a deadline ends then, and the run goes on", async () => {
   await expect(run.report({ withinMs: 300 })).rejects.toMatchObject({
     code: "partial",
     message: expect.stringMatching(
-      /^run-\S+ is still going on after 300ms; it goes on without being followed$/,
+      /^(run-\S+) is still going on after 300ms; it goes on without being followed; see safe-shutdown runs \1$/,
     ),
   });
   expect(await application.going()).toMatchObject([{ run: run.id, flow: "shutdown", state: "running" }]);
