@@ -1,6 +1,7 @@
-import { exitCodeOf, messageOf } from "../errors.ts";
+import { exitCodeOf, messageOf, SafeShutdownError } from "../errors.ts";
 import type { Application } from "../flow/application.ts";
 import type { Run } from "../flow/run.ts";
+import { printable } from "../report/words.ts";
 import { settlesWithin, systemClock } from "../system/clock.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -23,9 +24,7 @@ export function interruptible(
     count += 1;
     if (count === 1) {
       terminal.tell(`Cancelling ${run.id} after its current items. Again: stop at once.`);
-      cancelled = run
-        .cancel()
-        .catch((error) => terminal.tell(`It could not be cancelled: ${messageOf(error)}`));
+      cancelled = run.cancel().catch((error) => terminal.tell(whyNotYet(error)));
     } else {
       const farewell = Promise.allSettled([cancelled, application.signOff()]);
       settlesWithin(farewell, FAREWELL_MS, systemClock).then(() => process.exit(exitCodeOf.interrupted));
@@ -42,4 +41,11 @@ export function interruptible(
       process.off("SIGINT", interrupt).off("SIGTERM", interrupt).off("SIGHUP", ignore);
     },
   };
+}
+
+/** Whoever follows a run tells Redis with the next look that it can answer. */
+function whyNotYet(error: unknown): string {
+  const isOver = error instanceof SafeShutdownError && error.code === "usage";
+  if (isOver) return `It could not be cancelled: ${messageOf(error)}`;
+  return `Redis has not heard of it (${printable(messageOf(error))}), and is told as soon as it answers.`;
 }

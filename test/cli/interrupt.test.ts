@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { cliIn, jobOf, reportOf, useSandbox } from "../support/application.ts";
 import { terminalAvailable } from "../support/cli.ts";
+import { LittleApp } from "../support/little-app.ts";
 import { isAlive, waitUntil } from "../support/processes.ts";
-import { sharedRedis } from "../support/redis.ts";
+import { sharedRedis, useRedis } from "../support/redis.ts";
 
 /* A run that is interrupted, or whose terminal goes away. */
 
@@ -80,4 +81,22 @@ test("a closed terminal leaves no worker behind", async () => {
     async () => (await redis.client().zcard("{safe-shutdown-telegram-ai-scraper}:workers")) === 0,
     "no worker",
   );
+});
+
+test("Ctrl-C while Redis is away: Redis is told as soon as it is back, and the run ends then", async () => {
+  const away = await useRedis({ options: { appendonly: "yes", appendfsync: "always" } });
+  const app = new LittleApp({ redisUrl: away.url });
+  const service = await app.startService();
+  const running = app.startCli(["stop", "--yes", "--host", "here"]);
+  await service.wasAsked();
+  await away.kill();
+
+  running.signal("SIGINT");
+
+  await running.stderr.waitFor(/Redis has not heard of it \(.*\), and is told as soon as it answers\./);
+  await away.start();
+  const { code, stdout, stderr } = await running.result;
+  expect([code, stdout]).toEqual([130, expect.stringMatching(/stop-services +partial: cancelled/)]);
+  expect(stderr).not.toContain("could not be cancelled");
+  service.letGo();
 });
