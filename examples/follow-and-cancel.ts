@@ -1,6 +1,6 @@
 /*
- * Follows a cleaning run event by event, and gives it a deadline: a run that takes longer is cancelled, which any
- * process may do, and ends after its current items.
+ * Follows a cleaning run event by event, and gives it a deadline: a run that takes longer is cancelled, and ends
+ * after its current items. Where Redis is away, the run takes place in this process, and all of it works the same.
  *
  *   npx tsx examples/follow-and-cancel.ts /srv/scraper 30
  */
@@ -30,7 +30,7 @@ try {
   } catch (error) {
     if (!(error instanceof SafeShutdownError && error.code === "partial")) throw error;
     console.log(error.message);
-    await application.cancel(run.id);
+    await run.cancel(); // a run that was started elsewhere: application.cancel(id)
     const report = await run.report(); // what was done until then is in it
     console.log(`${run.id}: cancelled, ${report.verdict}`);
   }
