@@ -4,7 +4,7 @@ import type { RunReport } from "../report/report.ts";
 import { isCancelled } from "./cancel.ts";
 import { addChildren, collectResults, idOf, unknownTo } from "./children.ts";
 import { clearDeadlines, setDeadline } from "./deadline.ts";
-import { givenUpOf, giveUp, reasonGivenUp, UNREACHABLE } from "./given-up.ts";
+import { type GivenUp, givenUpOf, giveUp, reasonGivenUp, UNREACHABLE } from "./given-up.ts";
 import { saveReport } from "./history.ts";
 import { nextStepsOf } from "./inline.ts";
 import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
@@ -17,13 +17,7 @@ import { absentHosts } from "./roll-call.ts";
  * each time, it makes sure that a stage has its children, then waits for them. When a worker is killed anywhere
  * in here, the next one starts at the top.
  */
-export async function runParent(
-  parent: Job,
-  token: string,
-  intent: Intent,
-  post: Post,
-  signal?: AbortSignal,
-): Promise<RunReport> {
+export async function runParent(parent: Job, token: string, intent: Intent, post: Post): Promise<RunReport> {
   const { queues, config, catalog, clock } = post;
   const run = idOf(parent);
   const stages = stagesOf(run, intent, catalog);
@@ -34,8 +28,8 @@ export async function runParent(
     if (pending.length > 0) {
       late = tooLate({ flow: intent.flow, askedAtMs: parent.timestamp, hasBegun: true }, post);
       if (late !== undefined) break;
-      await giveUpAbsent(post, run, pending, signal);
-      const givenUp = await givenUpOf(queues, run);
+      const givenUp = await callRoll(post, run, pending);
+      if (givenUp === undefined) break;
       if (intent.hosts.every((host) => reasonGivenUp(givenUp, host) !== undefined)) break; // nobody is left to do it
       await setDeadline(queues, run, stage, config.stageDeadlineMs);
       await addChildren(queues, parent, pending, givenUp);
@@ -71,16 +65,21 @@ export async function runParent(
   return saveReport(queues, report, intent.schedule);
 }
 
-/** What has no worker would be waited for in vain; whoever was given up before stays so. */
-async function giveUpAbsent(
+/**
+ * Gives up the hosts of a stage that no worker is there for, as they would be waited for in vain. Answers whom the run does
+ * not count on any more; `undefined`: it was cancelled meanwhile.
+ */
+async function callRoll(
   post: Post,
   run: string,
   stage: readonly PlannedTask[],
-  signal?: AbortSignal,
-): Promise<void> {
-  const givenUp = await givenUpOf(post.queues, run);
+): Promise<GivenUp | undefined> {
+  const { queues } = post;
+  const before = await givenUpOf(queues, run);
   const hosts = new Set(stage.flatMap(({ task: { host } }) => host ?? []));
-  const counted = [...hosts].filter((host) => reasonGivenUp(givenUp, host) === undefined);
-  for (const host of await absentHosts(post, run, counted, signal))
-    await giveUp(post.queues, run, host, UNREACHABLE);
+  const counted = [...hosts].filter((host) => reasonGivenUp(before, host) === undefined);
+  const absent = await absentHosts(post, run, counted);
+  if (await isCancelled(queues, run)) return undefined;
+  for (const host of absent) await giveUp(queues, run, host, UNREACHABLE);
+  return givenUpOf(queues, run);
 }

@@ -12,7 +12,7 @@ import type { Clock } from "../system/clock.ts";
 
 /** Error codes of a server that is there and says no. Scripts put their own words around them. */
 const REFUSAL =
-  /\b(NOPERM|NOAUTH|WRONGPASS|READONLY|OOM|MISCONF|CROSSSLOT|NOREPLICAS|CLUSTERDOWN|MASTERDOWN)\b/;
+  /\b(NOPERM|NOAUTH|WRONGPASS|READONLY|OOM|MISCONF|CROSSSLOT|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|BUSY)\b/;
 
 /** The code of an error by which Redis refuses; `undefined` for any other error. */
 export function refusalIn(error: unknown): string | undefined {

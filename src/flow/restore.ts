@@ -25,7 +25,8 @@ export interface RestoreOptions {
  */
 export function restore(config: Config, run: string, options: RestoreOptions): RunReport {
   const { mode, clock, id } = options;
-  const startedAtMs = clock.now();
+  const startedAt = new Date(clock.now()).toISOString();
+  const begunMs = clock.elapsed();
   if (!RUN_ID.test(run)) throw unknownRun(run);
   const report = new JobReporter("restore", config.host);
   const restorer = new Restorer(config.root, run, mode);
@@ -36,12 +37,11 @@ export function restore(config: Config, run: string, options: RestoreOptions): R
   } finally {
     restorer.close();
   }
-  const durationMs = clock.now() - startedAtMs;
+  const durationMs = clock.elapsed() - begunMs;
   return assemble(
     {
       ...{ run: id, flow: "restore", mode, engine: "inline", app: config.app, hosts: [config.host] },
-      ...{ durationMs, unreachable: [], nextSteps: [], cancelled: false },
-      startedAt: new Date(startedAtMs).toISOString(),
+      ...{ startedAt, durationMs, unreachable: [], nextSteps: [], cancelled: false },
     },
     [report.finish(durationMs)],
   );

@@ -7,28 +7,27 @@ import type { Post } from "./post.ts";
  * nothing of it because it starts only now, must not give up those who beat again a moment later.
  */
 
-/** An outage that is survived is no longer; who was seen last before that is dead. */
-const LATELY_MS = 10 * 60_000;
+/** A run lives no longer with the default deadlines; who was seen last before that is dead. */
+const LATELY_MS = 3_600_000;
 /** Within two beats whoever is alive is heard again. */
 const PATIENCE_MS = 2 * HEARTBEAT_MS;
 const STEP_MS = 500;
 
 /**
- * Which of a run's hosts no worker is there for. Answers at once unless one of them was seen in the last ten minutes and did
- * not sign off: that one has 10 s to be heard again. Throws when `signal` is aborted meanwhile.
+ * Which of a run's hosts no worker is there for. Answers at once unless one of them was seen in the last hour and did
+ * not sign off: that one has 10 s to be heard again, or until the run is cancelled.
  */
 export async function absentHosts(
   { queues, config, clock, log }: Post,
   run: string,
   wanted: readonly string[],
-  signal?: AbortSignal,
 ): Promise<readonly string[]> {
-  const untilMs = clock.now() + PATIENCE_MS;
+  const untilMs = clock.elapsed() + PATIENCE_MS;
   for (let isFirst = true; ; isFirst = false) {
     // this worker runs this: its host is there
     const alive = new Set([...(await liveHosts(queues, clock.now())), config.host]);
     const absent = wanted.filter((host) => !alive.has(host));
-    if (absent.length === 0 || clock.now() >= untilMs) return absent;
+    if (absent.length === 0 || clock.elapsed() >= untilMs) return absent;
     const seen = await hostsSeenWithin(LATELY_MS, queues, clock.now());
     const hoped = absent.filter((host) => seen.has(host));
     if (hoped.length === 0 || (await isCancelled(queues, run))) return absent;
@@ -37,7 +36,6 @@ export async function absentHosts(
         { run, hosts: hoped, waitMs: PATIENCE_MS },
         "no heartbeat, though lately there was one: waiting",
       );
-    await clock.sleep(STEP_MS, signal);
-    signal?.throwIfAborted();
+    await clock.sleep(STEP_MS);
   }
 }

@@ -36,7 +36,7 @@ export interface JobEnvironment {
  */
 export async function runJob(task: Task, job: Job, environment: JobEnvironment): Promise<JobResult> {
   const { config, catalog, clock, signal, onProgress } = environment;
-  const startedAtMs = clock.now();
+  const startedAtMs = clock.elapsed();
   const { earlier, tryAgain } = environment;
   const report = new JobReporter(task.job, config.host, onProgress);
   if (earlier !== undefined) report.carryOver(earlier);
@@ -46,11 +46,11 @@ export async function runJob(task: Task, job: Job, environment: JobEnvironment):
       rehearsed,
       presumeStopped: presumptionOf(task, catalog),
     });
-    return report.finish(clock.now() - startedAtMs);
+    return report.finish(clock.elapsed() - startedAtMs);
   } catch (error) {
     const isInterrupted = signal.aborted && !(signal.reason instanceof Cancelled);
     const ending = isInterrupted ? undefined : endingOf(error, report, tryAgain !== undefined);
-    if (ending !== undefined) return report.finish(clock.now() - startedAtMs, ending);
+    if (ending !== undefined) return report.finish(clock.elapsed() - startedAtMs, ending);
     tryAgain?.(report);
     throw error;
   }

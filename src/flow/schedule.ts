@@ -126,14 +126,15 @@ async function firePatiently(
   const startedAtMs = clock.elapsed();
   for (let restMs = FIRST_REST_MS; !signal.aborted; restMs = Math.min(2 * restMs, LONGEST_REST_MS)) {
     try {
+      const isTriedAgain = restMs > FIRST_REST_MS;
+      if (isTriedAgain && (await isOvertaken(entry, slot, options))) return await skip(entry, slot, options);
       return await fire(entry, slot, options);
     } catch (error) {
       const facts = { ...about, error: redactText(messageOf(error)) };
       if (clock.elapsed() - startedAtMs > PATIENCE_MS)
-        return log.warn(facts, "slot lost: Redis did not take it");
+        return log.warn(facts, "slot lost: it could not be queued for ten minutes");
       log.warn({ ...facts, restMs }, "a scheduled run could not be queued: it is tried again");
       await clock.sleep(restMs, signal);
-      if (await isOvertaken(entry, slot, options)) return;
     }
   }
 }
@@ -144,8 +145,17 @@ async function isOvertaken(
   slot: Date,
   { queues }: ScheduleOptions,
 ): Promise<boolean> {
-  const handledMs = await lastHandledMs(queues, name).catch(() => undefined);
+  const handledMs = await lastHandledMs(queues, name);
   return handledMs !== undefined && handledMs > slot.getTime();
+}
+
+/** Nobody has run it, unless another worker did, or this one without being told so. */
+async function skip(entry: ScheduleEntry, slot: Date, { queues, log }: ScheduleOptions): Promise<void> {
+  const at = slot.toISOString();
+  if ((await queues.runs.getJob(runIdOf(entry, slot.getTime()))) !== undefined) return;
+  const reason = "it could not be queued before a later one";
+  if (await noteSkip(queues, entry.name, at, reason))
+    log.warn({ schedule: entry.name, at }, `slot skipped: ${reason}`);
 }
 
 /** Queues the run of a slot, unless somebody has, or the entry's last run still goes on. */
@@ -159,9 +169,9 @@ async function fire(entry: ScheduleEntry, slot: Date, options: ScheduleOptions):
   const going = await submitRun(queues, run, intent, options);
   const isFirst = await markHandled(queues, name, slot.getTime());
   if (going === run) {
-    if (!isFirst) return;
-    log.info({ schedule: name, run }, "slot queued");
-    return noteRun(queues, name, { run, at });
+    if (isFirst) log.info({ schedule: name, run }, "slot queued");
+    const last = await lastRunOf(queues, name);
+    return last === undefined || last.at < at ? noteRun(queues, name, { run, at }) : undefined;
   }
   // a worker whose clock is ahead may have handled a later one already: this one was run before, or is told as skipped
   if (!isFirst && (await queues.runs.getJob(run)) !== undefined) return;

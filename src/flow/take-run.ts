@@ -26,17 +26,11 @@ export async function takeRun(post: Post, job: Job, token = "", signal?: AbortSi
 
   const request = parseOrRefuse(requestSchema, job.data);
   refuseUnfit(post, job, request);
-  try {
-    const { run, verdict, durationMs } = await patiently(post, signal, async () =>
-      runParent(job, token, await settled(post, job, request), post, signal),
-    );
-    post.log.info({ run, flow: request.flow, mode: request.mode, verdict, durationMs }, "run ended");
-    return { verdict };
-  } catch (error) {
-    if (!signal?.aborted || error !== signal.reason) throw error;
-    await job.moveToWait(token); // another worker takes it at once
-    throw new WaitingError();
-  }
+  const intent = await patiently(post, signal, () => settled(post, job, request));
+  const report = await patiently(post, signal, () => runParent(job, token, intent, post));
+  const { run, verdict, durationMs } = report;
+  post.log.info({ run, flow: request.flow, mode: request.mode, verdict, durationMs }, "run ended");
+  return { verdict };
 }
 
 /**

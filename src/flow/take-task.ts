@@ -113,8 +113,8 @@ function cutOff(result: JobResult, lastWord: unknown): JobResult {
 function throttle<T>(ms: number, clock: Clock, act: (value: T) => void): (value: T) => void {
   let lastMs = Number.NEGATIVE_INFINITY;
   return (value) => {
-    if (clock.now() - lastMs < ms) return;
-    lastMs = clock.now();
+    if (clock.elapsed() - lastMs < ms) return;
+    lastMs = clock.elapsed();
     act(value);
   };
 }

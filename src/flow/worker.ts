@@ -25,6 +25,8 @@ export interface MaintenanceWorkerOptions {
 }
 
 const CLOSE_MS = 1_000;
+/** A host that is not signed off is taken for dead, for a day: a Redis that is there, and slow, is waited for. */
+const SIGN_OFF_MS = 5_000;
 
 /** A worker that can be let go of while Redis is away, when its `close` never ends. */
 class AbandonableWorker extends Worker {
@@ -134,7 +136,8 @@ export class MaintenanceWorker {
   async #close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
     this.#refusals.stop();
-    const signedOff = settlesWithin(this.signOff(), CLOSE_MS, clock);
+    const isThere = this.#redis.status === "ready";
+    const signedOff = settlesWithin(this.signOff(), isThere ? SIGN_OFF_MS : CLOSE_MS, clock);
     const closed = Promise.allSettled(this.#workers.map((worker) => worker.close()));
     let isClosed = await settlesWithin(closed, graceMs, clock);
     if (!isClosed) {

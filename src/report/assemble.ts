@@ -20,7 +20,7 @@ export function assemble({ cancelled, ...facts }: RunFacts, told: readonly JobRe
     app,
     verdict: verdictOf(results, cancelled || unreachable.length > 0),
     startedAt,
-    durationMs,
+    durationMs: Math.max(0, Math.round(durationMs)), // clocks differ, and are set back
     hosts,
     unreachable,
     jobs: results.map(({ report }) => report),

@@ -175,7 +175,7 @@ export class JobReporter {
         host: this.#host,
         status,
         ...(reasons.length > 0 && { reason: reasons.join("; ") }),
-        durationMs,
+        durationMs: Math.round(durationMs),
         totals: { ...this.#totals },
         items: [...this.#items, ...this.#keyItems()],
         truncated: this.#truncated,

@@ -65,14 +65,13 @@ local function kind_of(key)
 end
 ${AGE_LADDER}${CELERY_RESULTS}
 -- A key that was given a TTL by an earlier run has no known initial TTL: it may live out what it was given. Its
--- expiry bears a mark in its milliseconds.
+-- expiry bears a mark in its milliseconds. Where the expiry cannot be asked for (Redis before 7.0), each such key may.
 local MARK = 719
 local longest_given = oldest + 1000
 local function given_expiry() return math.floor((now + oldest) / 1000) * 1000 + MARK end
-local function was_given(key, ttl)
+local function was_given(key)
   local expiry = redis.pcall('PEXPIRETIME', key)
-  if type(expiry) ~= 'number' then expiry = now + ttl end
-  return expiry % 1000 == MARK
+  return type(expiry) ~= 'number' or expiry % 1000 == MARK
 end
 
 local matched, removed, bytes, given, endless, reasons = 0, 0, 0, 0, 0, {}
@@ -104,7 +103,7 @@ local function consider(key)
   if ttl == -2 then return end
   matched = matched + 1
   if is_celery and ttl == -1 and find(key, 'celery-task', 1, true) then endless = endless + 1 end
-  if gives and ttl > 0 and ttl <= longest_given and was_given(key, ttl) then return keep('given') end
+  if gives and ttl > 0 and ttl <= longest_given and was_given(key) then return keep('given') end
   local age, is_least
   for i = 1, #ladder do
     age, is_least = proofs[i](key, ladder[i], ttl)

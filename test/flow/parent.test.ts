@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { RunReport } from "../../src/index.ts";
+import { type RunReport, requestOf } from "../../src/index.ts";
 import type { RunningCli } from "../support/cli.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
-import { sharedRedis } from "../support/redis.ts";
+import { sharedRedis, useRedis } from "../support/redis.ts";
 import { useRedisProxy } from "../support/redis-proxy.ts";
 
 const { server } = sharedRedis();
@@ -219,6 +219,27 @@ describe("many hosts", () => {
     expect(report.system?.services).toEqual([
       { name: "crawler", running: [], stoppedOn: ["here", "there"], unknownOn: [] },
     ]);
+  });
+
+  test("all of them are those that were known at first, also when Redis refuses and one signs off meanwhile", async () => {
+    const redis = await useRedis();
+    const proxy = await useRedisProxy(redis.port);
+    const app = new LittleApp({ redisUrl: redis.url });
+    const { application } = await app.open();
+    const working = await app.open({ redisUrl: proxy.url });
+    await working.application.startWorker();
+    await app.redis.zadd(app.key("hosts"), Date.now(), "there"); // it had a worker, which has died
+    const coming = proxy.holdBefore({ text: ".0.deadline" });
+    const { name, data, options } = requestOf({ app: app.name, flow: "clean", hosts: "all" });
+    const job = await app.queue("runs").add(name, data, options);
+    const held = await coming;
+    await app.redis.config("SET", "maxmemory", "1");
+    held.release();
+    await waitUntil(() => working.said.includes("the run waits for Redis"), "the run to be refused");
+    await app.redis.zrem(app.key("hosts"), "there");
+    await app.redis.config("SET", "maxmemory", "0");
+    const report = await (await application.attach(job.id ?? "")).report();
+    expect(report).toMatchObject({ verdict: "partial", hosts: ["here", "there"], unreachable: ["there"] });
   });
 
   test("one whose worker was killed is given up at the deadline of the stage, and does nothing later", async () => {

@@ -24,6 +24,7 @@ describe("a worker that Redis refuses", () => {
     { error: "READONLY You can't write against a read only replica.", is: true },
     { error: "OOM command not allowed when used memory > 'maxmemory'.", is: true },
     { error: "WRONGPASS invalid username-password pair", is: true },
+    { error: "BUSY Redis is busy running a script. You can only call SCRIPT KILL", is: true },
     { error: "connect ECONNREFUSED 127.0.0.1:1", is: false },
     { error: "Connection is closed.", is: false },
   ])("rests: $error: $is", ({ error, is }) => {
@@ -77,6 +78,28 @@ describe("a worker that Redis refuses", () => {
     await refuse();
     expect(rests).toEqual([1_000, 2_000, 1_000]);
   });
+});
+
+test("a run is followed through a Redis that is busy with somebody's script", async () => {
+  const redis = await useRedis();
+  const app = new LittleApp({ redisUrl: redis.url });
+  const service = await app.startService();
+  const { application } = await app.open();
+  const admin = useClient(redis.url);
+  await admin.config("SET", "busy-reply-threshold", "50");
+  const run = await application.start("stop");
+  const reporting = run.report();
+  await service.wasAsked();
+  const busy = admin.eval("for i = 1, 1e8 do end", 0);
+  const isRefused = () =>
+    app.redis.ping().then(
+      () => false,
+      (error: unknown) => String(error).includes("BUSY"),
+    );
+  await waitUntil(isRefused, "Redis to be busy");
+  service.letGo();
+  await busy;
+  expect((await reporting).verdict).toBe("done");
 });
 
 describe("the worker", () => {

@@ -257,6 +257,9 @@ describe("a slot that Redis does not take", () => {
     await stop();
     expect(said).not.toContain("slot queued");
     expect(await app.redis.keys(app.key("runs", "run-*"))).toEqual([]);
+    const [state] = await application.schedule();
+    const at = expect.stringMatching(/:00\.000Z$/);
+    expect(state?.skipped).toMatchObject({ at, reason: "it could not be queued before a later one" });
   });
 });
 

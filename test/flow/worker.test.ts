@@ -1,4 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { Application } from "../../src/flow/application.ts";
+import { openApplication } from "../../src/flow/open.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
 import { sharedRedis, useRedis } from "../support/redis.ts";
@@ -114,6 +117,29 @@ describe("a worker that is asked to stop", () => {
 });
 
 describe("a worker", () => {
+  test("loses nothing of what its jobs did when the clock is set back meanwhile", async () => {
+    const app = littleApp();
+    await app.writeOldKeys(2);
+    let backMs = 0;
+    const clock = { ...systemClock, now: () => systemClock.now() - backMs };
+    const info = (_facts: object, message: string) => {
+      if (message === "job begins") backMs = 60_000;
+    };
+    const log = { info, warn: () => {} };
+    const { application } = await openApplication({ root: app.root, host: "here", log });
+    const { config, catalog } = application;
+    const setBack = new Application(config, { catalog, log, clock, version: "0.0.0" });
+    onTestFinished(() => setBack.close());
+    const report = await (await setBack.start("clean")).report();
+    expect(report.verdict).toBe("done");
+    expect(report.jobs.map(({ status, totals }) => [status, totals.done])).toEqual([
+      ["done", 1],
+      ["done", 2],
+      ["done", 1],
+    ]);
+    for (const { durationMs } of [report, ...report.jobs]) expect(durationMs).toBeGreaterThanOrEqual(0);
+  });
+
   test("goes on working when Redis was away for a moment", async () => {
     const redis = await useRedis();
     const app = new LittleApp({ redisUrl: redis.url });

@@ -97,6 +97,18 @@ describe("pruning", () => {
     expect(await client.exists("tg:1")).toBe(1);
   });
 
+  test("leaves what it gave a TTL alone where it cannot ask for an expiry, as before Redis 7.0", async () => {
+    const client = redis.client();
+    await client.call("ACL", "SETUSER", "old", "on", ">secret", "~*", "+@all", "-pexpiretime");
+    const url = redis.server().url.replace("redis://", "redis://old:secret@");
+    const keys = Array.from({ length: 3_000 }, (_, n) => [`tg:${n}`, "v"]);
+    await client.mset(...keys.flat());
+    const age = [{ kind: "ttl", initialMs: DAY }] as const;
+    const expire = ruleFor(url, "tg:*", { withoutTtl: "expire", age });
+    expect(await prune(keyspace(), expire)).toMatchObject({ removed: 0, givenTtl: 3_000 });
+    expect(await prune(keyspace(), expire)).toMatchObject({ removed: 0, kept: { given: 3_000 } });
+  });
+
   test("works on the database of the rule", async () => {
     const client = useClient(redis.server().url);
     for (const db of [0, 3]) {

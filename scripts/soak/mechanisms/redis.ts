@@ -196,7 +196,7 @@ export const REDIS: readonly Mechanism[] = [
     edits: [
       {
         file: PAGE,
-        find: "and was_given(key, ttl) then return keep('given') end",
+        find: "and was_given(key) then return keep('given') end",
         replace: "and false then end",
       },
     ],
