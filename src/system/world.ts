@@ -60,9 +60,11 @@ const NOTHING: Presumed = { pids: new Set(), paths: new Set() };
 export async function openWorld(options: WorldOptions): Promise<World> {
   const world = makeWorld(options, NOTHING);
   if (options.presumeStopped === undefined) return world;
-  const presumed = await presumeStopped(world, options.presumeStopped.force);
-  await world.close();
-  return makeWorld(options, presumed);
+  try {
+    return makeWorld(options, await presumeStopped(world, options.presumeStopped.force));
+  } finally {
+    await world.close();
+  }
 }
 
 function makeWorld(options: WorldOptions, presumed: Presumed): World {
