@@ -11,7 +11,7 @@ interface CommandEntry {
 
 const runFlow = async () => (await import("./run-flow.ts")).runFlow;
 
-/** The command line, design §7. */
+/** The command line, as the README has it. */
 export const commands: Record<string, CommandEntry> = {
   shutdown: {
     usage: "shutdown",

@@ -47,7 +47,7 @@ export function addOptions(program: Command): void {
     .option("--force", "do not ask, and kill at once instead of a graceful stop; also stops strays")
     .option("--keep-redis", "leave Redis alone")
     .option("--hosts <a,b>", "on these hosts (default: this one)")
-    .option("--all-hosts", "on every host with a live worker")
+    .option("--all-hosts", "on this host, and on every one whose worker is alive or died within a day")
     .option("--inline", "run in this process, without the queue")
     .option("--detach", "enqueue, print the run's id, return at once; needs a live worker")
     .option("--root <dir>", "root of the application (default: the current directory)")

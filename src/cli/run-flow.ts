@@ -4,6 +4,7 @@ import { SafeShutdownError } from "../errors.ts";
 import type { Application } from "../flow/application.ts";
 import { unknownJobs } from "../flow/catalog.ts";
 import type { Run } from "../flow/run.ts";
+import { refuseContradiction } from "../flow/starting.ts";
 import { exitCodeOfRun } from "../report/exit-code.ts";
 import { renderReport } from "../report/text.ts";
 import { printable } from "../report/words.ts";
@@ -20,12 +21,8 @@ export async function runFlow(invocation: Invocation): Promise<number> {
   const flow = command as FlowName;
   const jobs = args.length === 0 ? undefined : args;
   let hosts = hostsOf(options);
-  if (options.inline === true && options.detach === true) {
-    throw new SafeShutdownError("usage", "--inline and --detach exclude each other");
-  }
-  if (options.inline === true && hosts === "all") {
-    throw new SafeShutdownError("usage", "--inline and --all-hosts exclude each other");
-  }
+  const how = { inline: options.inline === true, detach: options.detach === true };
+  refuseContradiction({ ...how, ...(hosts !== undefined && { hosts }) }); // before anything is asked
   return withApplication(invocation, async (application) => {
     const [unknown] = unknownJobs(flow, args, application.catalog);
     if (unknown !== undefined) throw new SafeShutdownError("usage", unknown);
@@ -43,8 +40,7 @@ export async function runFlow(invocation: Invocation): Promise<number> {
       ...(hosts !== undefined && { hosts }),
       force: options.force === true,
       keepRedis: options.keepRedis === true,
-      inline: options.inline === true,
-      detach: options.detach === true,
+      ...how,
     });
     return options.detach === true ? detached(run, terminal) : follow(run, application, terminal);
   });

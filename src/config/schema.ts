@@ -145,7 +145,7 @@ const limits = z.strictObject({
   }),
 });
 
-/** What the preserve list is when the config does not name one (design: "preserve wins"). */
+/** What the preserve list is when the config does not name one. It wins over every rule. */
 const PRESERVED = [
   "*.session",
   "*.session-journal",

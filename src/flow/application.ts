@@ -63,7 +63,7 @@ export class Application {
 
   /** A run that was started elsewhere, to be followed from here. Throws `usage` when there is none. */
   async attach(run: string): Promise<Run> {
-    const { state } = await this.stateOf(run);
+    const { state } = await this.stateOf(run, { withView: false });
     if (state === "unknown") throw new SafeShutdownError("usage", `no run ${JSON.stringify(run)} is known`);
     return new QueueRun(run, true, {
       connection: this.#connection,
@@ -98,9 +98,9 @@ export class Application {
     return this.#connection.ask((client) => client.report(run));
   }
 
-  /** Where a run stands: going on, finished, or ended without a report. */
-  async stateOf(run: string): Promise<RunState> {
-    return this.#connection.ask((client) => client.stateOf(run));
+  /** Where a run stands: going on, finished, or ended with no report to be had; the view of all its jobs may be left out. */
+  async stateOf(run: string, options: { withView?: boolean } = {}): Promise<RunState> {
+    return this.#connection.ask((client) => client.stateOf(run, options));
   }
 
   /** The live workers of all hosts. */

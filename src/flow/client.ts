@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { formatDuration } from "../config/duration.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { RunReport } from "../report/report.ts";
 import { parseProgress } from "../report/report-schema.ts";
@@ -12,7 +13,7 @@ import { listRuns, loadReport, type RunSummary, saveReport } from "./history.ts"
 import { fleet, type KnownHost, liveWorkers, type WorkerInfo } from "./hosts.ts";
 import { type Intent, type Request, requestSchema, stagesOf } from "./intent.ts";
 import type { Place } from "./lifetime.ts";
-import { Queues, queueOf } from "./queues.ts";
+import { HISTORY_COUNT, HISTORY_MS, Queues, queueOf } from "./queues.ts";
 import { submitRun } from "./submission.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
 
@@ -21,7 +22,7 @@ export type RunState =
   /** `cancelled`: nothing more of it is begun, and whoever works on it ends it. */
   | { readonly state: "running"; readonly cancelled: boolean; readonly view: RunView | undefined }
   | { readonly state: "finished"; readonly report: RunReport; readonly view: RunView | undefined }
-  /** It ended without a report: `reason` says why. */
+  /** It ended, and there is no report: `reason` says why. */
   | { readonly state: "broken"; readonly reason: string }
   | { readonly state: "unknown" };
 
@@ -33,6 +34,7 @@ export interface Submitted {
 }
 
 const VIEW_PAGE = 500;
+const NO_LONGER_KEPT = `it is no longer kept (${formatDuration(HISTORY_MS)}, and the newest ${HISTORY_COUNT} of each flow)`;
 
 /** Asks for runs, and reads of them, over one connection that does not reconnect. */
 export class QueueClient {
@@ -87,11 +89,11 @@ export class QueueClient {
     const report = await loadReport(this.#queues, run);
     if (report !== undefined) return { state: "finished", report, view };
     if (parent === undefined) return { state: "unknown" };
-    return { state: "broken", reason: parent.failedReason ?? "it has none" };
+    return { state: "broken", reason: parent.failedReason ?? NO_LONGER_KEPT };
   }
 
   async cancel(run: string): Promise<void> {
-    const { state } = await this.stateOf(run);
+    const { state } = await this.stateOf(run, { withView: false });
     if (state === "running") return requestCancel(this.#queues, run, this.#clock);
     const why = state === "unknown" ? "there is no such run" : "it has ended";
     throw new SafeShutdownError("usage", `${run} cannot be cancelled: ${why}; see safe-shutdown runs`);

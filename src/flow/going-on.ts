@@ -20,7 +20,7 @@ export interface GoingRun {
 export async function goingRuns({ runs }: Queues): Promise<GoingRun[]> {
   const jobs = await runs.getJobs(["active", "waiting-children", "waiting", "prioritized"], 0, 999);
   return jobs
-    .filter((job) => flowNames.some((name) => name === job?.name) && RUN_ID.test(idOf(job)))
+    .filter((job) => flowNames.some((name) => name === job.name) && RUN_ID.test(idOf(job)))
     .flatMap((job): GoingRun[] => {
       const { data: request } = requestSchema.safeParse(job.data);
       if (request === undefined) return [];

@@ -5,7 +5,7 @@ import type { JobResult, Progress } from "../report/job-reporter.ts";
 import type { RunReport } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
 import type { Catalog } from "./catalog.ts";
-import { type Intent, type PlannedTask, stagesOf } from "./intent.ts";
+import { type Intent, nextStepsOf, type PlannedTask, stagesOf } from "./intent.ts";
 import type { Done } from "./recent.ts";
 import { runJob } from "./run-job.ts";
 import { type RunView, type TaskView, viewOf } from "./view.ts";
@@ -69,9 +69,4 @@ export async function runInline(run: string, intent: Intent, options: InlineOpti
     states.set(id, { state, progress });
     onView(viewOf(run, stages, (task) => states.get(task) ?? { state: "waiting", progress: undefined }));
   }
-}
-
-/** What to do after the application was stopped; nothing after cleaning beside it. */
-export function nextStepsOf(intent: Intent, config: Config): readonly string[] {
-  return intent.flow === "clean" ? [] : config.nextSteps;
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { type FlowName, flowNames } from "../../jobs/flows.ts";
+import type { Config } from "../config/config.ts";
 import { atMost, listOf } from "../config/lengths.ts";
 import { NAME } from "../config/schema.ts";
 import { type Catalog, unknownJobs } from "./catalog.ts";
@@ -99,6 +100,11 @@ function tasksOf(run: string, intent: Intent, stage: number, job: string, { jobs
     task: { ...common, host },
     skip,
   }));
+}
+
+/** What to do after the application was stopped; nothing after cleaning beside it. */
+export function nextStepsOf({ flow }: Intent, { nextSteps }: Pick<Config, "nextSteps">): readonly string[] {
+  return flow === "clean" ? [] : nextSteps;
 }
 
 /**

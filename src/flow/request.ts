@@ -13,7 +13,7 @@ export interface RequestOptions {
   /** The application's name in its config. */
   readonly app: string;
   readonly flow: FlowName;
-  /** `all`: every host that has a maintenance worker when the run begins. */
+  /** `all`: every host whose worker is alive when the run begins, or died within a day. */
   readonly hosts: readonly string[] | "all";
   /** Default: `apply`. */
   readonly mode?: Mode;

@@ -40,7 +40,7 @@ export interface Run {
 /** What became of a run that has no report. */
 export function withoutReport(run: string, reason: string): SafeShutdownError {
   const code = reason.startsWith("refused:") ? "refused" : "unexpected";
-  return new SafeShutdownError(code, `${run} ended without a report: ${reason}`);
+  return new SafeShutdownError(code, `${run} has no report: ${reason}`);
 }
 
 /** Redis was told of a run, and did not answer: it is not known whether it will carry it out. */

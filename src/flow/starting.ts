@@ -23,7 +23,7 @@ export interface StartOptions {
   readonly mode?: Mode;
   /** Only these jobs of the flow. Default: all. */
   readonly jobs?: readonly string[];
-  /** Which hosts; `all`: every one that has a maintenance worker, and this one. Default: this one. */
+  /** Which hosts; `all`: this one, and every one whose worker is alive or died within a day. Default: this one. */
   readonly hosts?: readonly string[] | "all";
   /** Kill at once instead of waiting for a warm shutdown; stop strays too. Default: false. */
   readonly force?: boolean;
@@ -44,6 +44,25 @@ interface StarterOptions {
   readonly worker: OwnWorker;
 }
 
+/** Throws `usage` for options that exclude each other. */
+export function refuseContradiction({ inline, detach, hosts }: StartOptions): void {
+  if (inline !== true) return;
+  const other = detach === true ? "--detach" : hosts === "all" ? "--all-hosts" : undefined;
+  if (other !== undefined) throw new SafeShutdownError("usage", `--inline and ${other} exclude each other`);
+}
+
+/** `because`: why there is no queue; `undefined` where none was wanted. */
+function needsQueue(
+  option: "--detach" | "--hosts" | "--all-hosts",
+  because: string | undefined,
+): SafeShutdownError {
+  if (because === undefined)
+    return new SafeShutdownError("usage", `--inline runs on this host only; leave out ${option}`);
+  const where = option === "--detach" ? "here and now" : "on each host by itself";
+  const next = `Mend that, or give the command ${where}, without ${option}`;
+  return new SafeShutdownError("redis-unreachable", `${option} needs the queue's Redis. ${because}. ${next}`);
+}
+
 /** Starts runs: through the queue where there is one, else in this process. */
 export class Starter {
   readonly #options: StarterOptions;
@@ -54,15 +73,12 @@ export class Starter {
 
   /** See `Application.start`. */
   async start(flow: FlowName, options: StartOptions): Promise<Run> {
-    if (options.inline === true && (options.detach === true || options.hosts === "all")) {
-      throw new SafeShutdownError(
-        "usage",
-        "--inline runs here and now: it goes with neither --detach nor --all-hosts",
-      );
-    }
+    refuseContradiction(options);
     const client = options.inline === true ? undefined : await this.#options.connection.clientOrReason();
-    if (typeof client !== "object")
+    if (typeof client !== "object") {
+      if (options.hosts === "all") throw needsQueue("--all-hosts", client);
       return this.#startInline(await this.#intentOf(flow, options, undefined), options, client);
+    }
     const intent = await this.#intentOf(flow, options, client);
     const queued = await this.#queue(client, intent, options);
     return typeof queued === "object" ? queued : this.#startInline(intent, options, queued);
@@ -100,12 +116,10 @@ export class Starter {
 
   /** `because`: why it does not go through the queue, though it was to. */
   #startInline(intent: Intent, { hosts, detach }: StartOptions, because: string | undefined): Run {
-    if (detach === true)
-      throw new SafeShutdownError("redis-unreachable", "a detached run needs the queue's Redis");
+    if (detach === true) throw needsQueue("--detach", because);
     const { host } = this.#options.config;
-    if (hosts !== undefined && intent.hosts.some((name) => name !== host)) {
-      throw new SafeShutdownError("redis-unreachable", `other hosts than ${host} need the queue's Redis`);
-    }
+    if (hosts !== undefined && intent.hosts.some((name) => name !== host))
+      throw needsQueue("--hosts", because);
     return this.#inlineRun(this.#newId(), intent, { because });
   }
 
@@ -132,12 +146,6 @@ export class Starter {
   async #intentOf(flow: FlowName, options: StartOptions, client: QueueClient | undefined): Promise<Intent> {
     const { host } = this.#options.config;
     const { mode = "apply", jobs, hosts = [host], force = false, keepRedis = false } = options;
-    if (hosts === "all" && client === undefined) {
-      throw new SafeShutdownError(
-        "redis-unreachable",
-        "all hosts are known only through the queue's Redis, which cannot be reached; `safe-shutdown status` on each host says more",
-      );
-    }
     const fleet = hosts === "all" && client !== undefined ? await client.hosts() : [];
     const all = [host, ...fleet.map((known) => known.host)];
     const { data, error } = intentSchema.safeParse({

@@ -8,7 +8,7 @@ const byVerdict: Record<Verdict, number> = {
   refused: exitCodeOf.refused,
 };
 
-/** The process exit code of a finished run, design §7. */
+/** The process exit code of a finished run: the table is in the README. */
 export function exitCodeOfRun({ verdict }: Pick<RunReport, "verdict">): number {
   return byVerdict[verdict];
 }

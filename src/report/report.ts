@@ -1,6 +1,6 @@
 /*
  * What a run says of itself. `RunReport` is the one object that `--json` prints, the API returns and Redis
- * keeps; see design §7 for its shape.
+ * keeps.
  */
 
 /** What happened to a target. `changed`: the world moved on since it was looked at, so it was left alone. */

@@ -92,6 +92,29 @@ describe("what needs the queue exits 75 and names the server", () => {
   });
 });
 
+test.each([
+  { words: "--yes --detach", option: "--detach", where: "here and now" },
+  { words: "--yes --hosts elsewhere", option: "--hosts", where: "on each host by itself" },
+  { words: "--yes --all-hosts", option: "--all-hosts", where: "on each host by itself" },
+])("$option says why it cannot be had, and what to do instead", async ({ words, option, where }) => {
+  const { code, stderr } = await cliIn(await useApplication()).run(words);
+  expect([code, stderr]).toEqual([
+    75,
+    expect.stringContaining(
+      `error: ${option} needs the queue's Redis. Redis at 127.0.0.1:1 cannot be reached: ` +
+        `connect ECONNREFUSED 127.0.0.1:1. Mend that, or give the command ${where}, without ${option}`,
+    ),
+  ]);
+});
+
+test("--inline with other hosts is wrong usage, wherever Redis is", async () => {
+  const { code, stderr } = await cliIn(await useApplication()).run("--yes --inline --hosts elsewhere");
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining("--inline runs on this host only; leave out --hosts"),
+  ]);
+});
+
 test("`status`, `schedule` and `check` look without Redis, and say that it is away", async () => {
   const cli = cliIn(await useApplication());
   const [status, schedule, check] = await Promise.all([

@@ -73,6 +73,17 @@ describe("the history of runs", () => {
     expect((await application.runs()).map(({ run }) => run)).toEqual(["run-young"]);
   });
 
+  test("says of a run whose report was dropped that it is no longer kept", async () => {
+    const { app, application } = await history();
+    const run = await application.start("clean");
+    await run.report();
+    await app.redis.del(app.key("report", run.id));
+    await expect(run.report()).rejects.toMatchObject({
+      code: "unexpected",
+      message: `${run.id} has no report: it is no longer kept (30d, and the newest 200 of each flow)`,
+    });
+  });
+
   test("keeps the first report of a run, whoever saves a second", async () => {
     const { application, save } = await history();
     const first = reportOf("run-x", Date.now());
