@@ -1,5 +1,6 @@
 import { execFile } from "node:child_process";
-import { copyFileSync, readFileSync } from "node:fs";
+import { copyFileSync, existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, onTestFinished, test } from "vitest";
@@ -100,6 +101,24 @@ test("connecting throws one kind of error, with all that is wrong", async () => 
   expect((failure as SafeShutdownError).problems).toHaveLength(3);
   await expect(connect({ root: "/" })).rejects.toMatchObject({ code: "refused" });
   await expect(connect({ root: `${app.root}/nowhere` })).rejects.toMatchObject({ code: "refused" });
+});
+
+test("what a run moved to quarantine is put back from code, as from the command line", async () => {
+  const temp = [{ files: "logs/*.log.*", olderThan: "7d", quarantine: "7d" }];
+  const app = new LittleApp({ redisUrl: server().url, config: { temp } });
+  const application = await connect({ root: app.root, host: "here" });
+  onTestFinished(() => application.close());
+  const run = await application.start("clean", { inline: true });
+  await run.report();
+  const file = join(app.root, "logs/app.log.1");
+  expect(existsSync(file)).toBe(false);
+
+  const plan = await application.restore(run.id, { mode: "plan", paths: ["logs"] });
+  expect(plan.jobs).toMatchObject([{ job: "restore", totals: { planned: 1 } }]);
+  expect(existsSync(file)).toBe(false);
+  expect(await application.restore(run.id)).toMatchObject({ flow: "restore", mode: "apply" });
+  expect(existsSync(file)).toBe(true);
+  await expect(application.restore("run-none")).rejects.toMatchObject({ code: "usage" });
 });
 
 test("what is asked for is checked before anything happens", async () => {

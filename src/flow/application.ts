@@ -1,8 +1,9 @@
+import { randomBytes } from "node:crypto";
 import type { FlowName } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import { SafeShutdownError } from "../errors.ts";
-import type { RunReport, System } from "../report/report.ts";
+import type { Mode, RunReport, System } from "../report/report.ts";
 import { type Clock, systemClock } from "../system/clock.ts";
 import type { Catalog } from "./catalog.ts";
 import type { QueueClient, RunState } from "./client.ts";
@@ -142,7 +143,23 @@ export class Application {
     return system;
   }
 
-  /** Starts a worker of this host in this process, once. Throws `refused`, `redis-unreachable`. */
+  /**
+   * Puts back what a run moved to quarantine on this host, all of it or these files and directories of the root, and
+   * never overwrites. Needs no queue. Throws `usage` when the run removed nothing here, `refused`.
+   */
+  async restore(
+    run: string,
+    { paths = [], mode = "apply" }: { readonly paths?: readonly string[]; readonly mode?: Mode } = {},
+  ): Promise<RunReport> {
+    const { restore } = await import("./restore.ts");
+    const id = newRunId(this.#clock.now(), randomBytes(3).toString("hex"));
+    return restore(this.config, run, { paths, mode, clock: this.#clock, id });
+  }
+
+  /**
+   * Starts a worker of this host in this process, once. It runs jobs, and leaves it to `safe-shutdown worker` to fire the
+   * schedule. Throws `refused`, `redis-unreachable`.
+   */
   startWorker(): Promise<MaintenanceWorker> {
     return this.#worker.start(false);
   }
