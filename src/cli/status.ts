@@ -35,8 +35,7 @@ interface Status {
 export function showStatus(invocation: Invocation): Promise<number> {
   const { terminal, options } = invocation;
   return withApplication(invocation, async (application) => {
-    const status = await statusOf(application);
-    if (options.allHosts === true) requireQueue(status);
+    const status = await statusOf(application, { needsQueue: options.allHosts === true });
     terminal.printJson(status);
     terminal.print(
       options.allHosts === true ? renderHosts(status, application, terminal) : render(status, terminal),
@@ -45,14 +44,15 @@ export function showStatus(invocation: Invocation): Promise<number> {
   });
 }
 
-async function statusOf(application: Application): Promise<Status> {
+async function statusOf(application: Application, { needsQueue }: { needsQueue: boolean }): Promise<Status> {
   const { app, root, host } = application.config;
-  const [system, queue] = await Promise.all([application.system(), queueOf(application)]);
+  const [system, queue] = await Promise.all([application.system(), queueOf(application, needsQueue)]);
   return { version: 1, app, root, host, system, ...queue, schedule: await application.schedule() };
 }
 
 async function queueOf(
   application: Application,
+  isNeeded: boolean,
 ): Promise<Pick<Status, "workers" | "hosts" | "going" | "lastRun">> {
   try {
     const [workers, hosts, going, [lastRun]] = await Promise.all([
@@ -63,16 +63,11 @@ async function queueOf(
     ]);
     return { workers, hosts, going, lastRun: lastRun ?? null };
   } catch (error) {
-    if (error instanceof SafeShutdownError && error.code === "redis-unreachable") {
+    if (!isNeeded && error instanceof SafeShutdownError && error.code === "redis-unreachable") {
       return { workers: null, hosts: null, going: null, lastRun: null };
     }
     throw error;
   }
-}
-
-function requireQueue({ workers }: Status): void {
-  if (workers === null)
-    throw new SafeShutdownError("redis-unreachable", "--all-hosts needs the queue's Redis");
 }
 
 function render(status: Status, { out }: Terminal): string {

@@ -88,7 +88,7 @@ describe("what needs the queue exits 75 and names the server", () => {
     const result = await cliIn(await useApplication()).run(`${words} --json`);
     expect(result.code).toBe(75);
     expect(result.json()).toMatchObject({ version: 1, error: { code: "redis-unreachable" } });
-    expect(result.stderr).toMatch(/127\.0\.0\.1:1|needs? the queue's Redis/);
+    expect(result.stderr).toMatch(/Redis at 127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/);
   });
 });
 
