@@ -29,7 +29,7 @@ export async function saveReport(queues: Queues, report: RunReport, schedule?: s
   if (dropped.length > 0) {
     await redis
       .multi()
-      .unlink(dropped.map((run) => reportKey(queues, run)))
+      .del(dropped.map((run) => reportKey(queues, run)))
       .zrem(history, dropped)
       .exec();
   }

@@ -1,14 +1,12 @@
-import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { allow, linesFor, refusals, SUBMITTER, urlAs, WORKER } from "../support/acl.ts";
 import { cliIn, jobOf, reportOf, useApplication, useService } from "../support/application.ts";
 import { HOUR } from "../support/hands.ts";
 import { useClient, useCluster, useRedis } from "../support/redis.ts";
 
 /* The program under exactly the users that docs/redis.md gives it, and what these may not. */
 
-const DOCUMENT = new URL("../../docs/redis.md", import.meta.url);
-const PASSWORD = "S3CRET";
 const CONFIG = `app: scraper
 services: [{ name: workers, pidFiles: pids/*.pid, matches: 'celery.*\\bworker\\b', grace: 5s }]
 redis:
@@ -17,33 +15,12 @@ redis:
     - { keys: "celery-task-meta-*", olderThan: 10m, age: [{ json: date_done }] }
 schedule: [{ name: often, run: clean, cron: "*/4 * * * * *" }]`;
 
-/**
- * The arguments of each `ACL SETUSER` of the document, by user; with what is for a Cluster only if asked for, and what is
- * for Redis 7.2 only if this is one.
- */
-async function linesFor(admin: Redis, user: string, isCluster = false): Promise<string[][]> {
-  const [newer] = (await admin.call("COMMAND", "INFO", "client|setinfo")) as unknown[];
-  const lines = readFileSync(DOCUMENT, "utf8").split("\n");
-  return lines
-    .filter((line) => line.startsWith(`ACL SETUSER ${user} `))
-    .filter((line) => isCluster || !line.includes("+cluster|"))
-    .filter((line) => newer !== null || !line.includes("+client|setinfo"))
-    .map((line) => line.replace("PASSWORD", PASSWORD).split(" ").slice(2));
-}
-
-const WORKER = "safe-shutdown-worker";
-const SUBMITTER = "safe-shutdown-submitter";
-
-async function allow(admin: Redis, lines: readonly string[][]): Promise<void> {
-  for (const line of lines) await admin.call("ACL", "SETUSER", ...line);
-}
-
 async function setUp() {
   const redis = await useRedis();
   const admin = useClient(redis.url);
   await allow(admin, [...(await linesFor(admin, WORKER)), ...(await linesFor(admin, SUBMITTER))]);
   const root = await useApplication({}, CONFIG);
-  const as = (user: string) => cliIn(root, redis.url.replace("//", `//${user}:${PASSWORD}@`));
+  const as = (user: string) => cliIn(root, urlAs(user, redis.url));
   return { redis, admin, root, worker: as(WORKER), submitter: as(SUBMITTER) };
 }
 
@@ -54,16 +31,7 @@ async function fill(admin: Redis): Promise<void> {
   await admin.set("celery-task-meta-1", JSON.stringify(result));
 }
 
-/** What the server refused, as `user command-or-key`. */
-async function refusals(admin: Redis): Promise<string[]> {
-  const log = (await admin.call("ACL", "LOG")) as (string | number)[][];
-  return log.map((entry) => {
-    const field = (name: string) => entry[entry.indexOf(name) + 1];
-    return `${field("username")} ${field("object")}`;
-  });
-}
-
-/** Everything a worker does, a forced stop among it. Resolves when it has ended. */
+/** Everything a worker does, a forced stop and a host that is not there among it. Resolves when it has ended. */
 async function workerAtWork({ admin, root, worker, redis }: Awaited<ReturnType<typeof setUp>>) {
   await fill(admin);
   await useService(root, "pids/worker.pid", ["celery", "worker"]);
@@ -76,6 +44,8 @@ async function workerAtWork({ admin, root, worker, redis }: Awaited<ReturnType<t
   expect(jobOf(reportOf(shutdown), "prune-redis").totals.failed).toBe(0);
   expect(await admin.exists("message:old", "celery-task-meta-1")).toBe(0); // by this run, or the schedule's
   expect(await admin.ttl("message:forever")).toBeGreaterThan(0);
+  const absent = await worker.run("clean --yes --hosts ghost --json");
+  expect(reportOf(absent).unreachable, absent.stderr).toEqual(["ghost"]);
   await running.stderr.waitFor(/"flow":"clean"[^\n]*"msg":"run ended"/); // by the schedule
   for (const words of ["status", "runs", "schedule", "check"]) expect((await worker.run(words)).code).toBe(0);
   return running;
@@ -110,7 +80,7 @@ test("on a Cluster a worker works under its user too", { timeout: 90_000 }, asyn
     await allow(client, await linesFor(client, WORKER, true));
   }
   const root = await useApplication({}, CONFIG);
-  const worker = cliIn(root, url.replace("//", `//${WORKER}:${PASSWORD}@`));
+  const worker = cliIn(root, urlAs(WORKER, url));
   const { code, stderr, stdout } = await worker.run("--yes --json");
   expect(code, stdout + stderr).toBe(0);
   expect(JSON.parse(stdout)).toMatchObject({ engine: "queue", verdict: "done" });
@@ -178,7 +148,7 @@ describe.each([WORKER, SUBMITTER])("%s may not", (user) => {
   ])("%s %s", async (...command: string[]) => {
     const { redis, admin } = await setUp();
     await admin.set("secrets", "x");
-    const client = useClient(redis.url.replace("//", `//${user}:${PASSWORD}@`));
+    const client = useClient(urlAs(user, redis.url));
     onTestFinished(() => client.disconnect());
     const [name = "", ...args] = command;
     await expect(client.call(name, ...args)).rejects.toThrow(/NOPERM|permission|can't (access|run)/i);
@@ -188,7 +158,7 @@ describe.each([WORKER, SUBMITTER])("%s may not", (user) => {
 test("a submitter changes nothing but requests", async () => {
   const { redis, admin } = await setUp();
   await admin.hset("{safe-shutdown-scraper}:host-h1:1", "a", "b");
-  const client = useClient(redis.url.replace("//", `//${SUBMITTER}:${PASSWORD}@`));
+  const client = useClient(urlAs(SUBMITTER, redis.url));
   for (const key of ["{safe-shutdown-scraper}:host-h1:1", "{safe-shutdown-scraper}:history:shutdown"]) {
     await expect(client.hset(key, "a", "c")).rejects.toThrow(/NOPERM/);
   }
