@@ -47,7 +47,7 @@ export type { RunSummary } from "./flow/history.ts";
 export type { KnownHost, WorkerInfo } from "./flow/hosts.ts";
 export { type QueuedRequest, type RequestOptions, requestOf } from "./flow/request.ts";
 export type { FollowOptions, Run } from "./flow/run.ts";
-export type { ScheduleState } from "./flow/schedule.ts";
+export type { ScheduleState } from "./flow/schedule-states.ts";
 export type { RunView, TaskView } from "./flow/view.ts";
 export { exitCodeOfRun } from "./report/exit-code.ts";
 export type {

@@ -1,4 +1,4 @@
-import type { ScheduleState } from "../flow/schedule.ts";
+import type { ScheduleState } from "../flow/schedule-states.ts";
 import type { Palette } from "../report/text.ts";
 import { printable } from "../report/words.ts";
 import type { Invocation } from "./invocation.ts";

@@ -4,7 +4,7 @@ import type { Application } from "../flow/application.ts";
 import type { GoingRun } from "../flow/going-on.ts";
 import type { RunSummary } from "../flow/history.ts";
 import type { KnownHost, WorkerInfo } from "../flow/hosts.ts";
-import type { ScheduleState } from "../flow/schedule.ts";
+import type { ScheduleState } from "../flow/schedule-states.ts";
 import type { System } from "../report/report.ts";
 import { renderSystem, row } from "../report/text.ts";
 import { printable } from "../report/words.ts";

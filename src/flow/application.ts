@@ -16,7 +16,7 @@ import { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
 import type { Run } from "./run.ts";
 import { runJob } from "./run-job.ts";
-import type { ScheduleState } from "./schedule.ts";
+import type { ScheduleState } from "./schedule-states.ts";
 import { Starter, type StartOptions } from "./starting.ts";
 import type { MaintenanceWorker } from "./worker.ts";
 
@@ -116,7 +116,7 @@ export class Application {
 
   /** The schedule; without Redis, only what is to come. */
   async schedule(): Promise<ScheduleState[]> {
-    const { scheduleStates } = await import("./schedule.ts"); // node-cron is loaded only where it is needed
+    const { scheduleStates } = await import("./schedule-states.ts"); // node-cron is loaded only where it is needed
     try {
       return await this.#connection.ask(({ queues }) => scheduleStates(this.config, queues));
     } catch (error) {

@@ -12,6 +12,8 @@ import { parseStored } from "./stored.ts";
 
 export const HEARTBEAT_MS = 5_000;
 const EXPIRY_MS = 15_000;
+/** A heartbeat that was left behind is gone after this time. */
+export const HEARTBEAT_GONE_MS = EXPIRY_MS + 1_000;
 /** After this, the name of a worker or a host that is gone is forgotten. */
 const MEMORY_MS = 86_400_000;
 /** More than any fleet has; whoever writes to Redis cannot make a run larger than this. */

@@ -7,7 +7,7 @@ import { machineId } from "../system/machine.ts";
 import type { Catalog } from "./catalog.ts";
 import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
-import type { WorkerInfo } from "./hosts.ts";
+import { HEARTBEAT_GONE_MS, type WorkerInfo } from "./hosts.ts";
 import type { Done } from "./recent.ts";
 import { Trouble } from "./trouble.ts";
 import type { MaintenanceWorker } from "./worker.ts";
@@ -113,9 +113,6 @@ export class OwnWorker {
     }
   }
 }
-
-/** A heartbeat that was left behind is gone after this time. */
-const HEARTBEAT_GONE_MS = 16_000;
 
 /**
  * Whether somebody works for this host already. Throws `refused` when that one works in another place; warns when it

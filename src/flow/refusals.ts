@@ -3,6 +3,7 @@ import { formatDuration } from "../config/duration.ts";
 import { redactText } from "../config/redact.ts";
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../system/clock.ts";
+import { addressOf } from "../system/redis-connection.ts";
 
 /*
  * A Redis that is away comes back, and the connections with it. One that is there and says no (no permission, a
@@ -25,12 +26,17 @@ export function reasonIn(error: unknown): string {
   return messageOf(before[0] ?? error);
 }
 
+/** What to say where the queue's Redis is there, and of no use. */
+export function ofNoUse(url: string, error: unknown): string {
+  return `Redis at ${addressOf(url)} is of no use for the queue: ${redactText(reasonIn(error))}`;
+}
+
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 30_000;
 /** Not refused for so long after a rest: it was the end of it. */
 const CALM_MS = 10_000;
 /** A failover or an operator's mistake is mended by then, or needs somebody to look. */
-const PATIENCE_MS = 5 * 60_000;
+export const REFUSED_FOR_GOOD_MS = 5 * 60_000;
 
 export interface RestOptions {
   readonly clock: Clock;
@@ -59,7 +65,7 @@ export class Refusals {
   /** Looks at what went wrong; answers whether it is a refusal, and was dealt with. */
   note(error: unknown): boolean {
     if (refusalIn(error) === undefined) return false;
-    if (!this.#isResting) void this.#rest(redactText(messageOf(error)));
+    if (!this.#isResting) void this.#rest(redactText(reasonIn(error)));
     return true;
   }
 
@@ -79,7 +85,7 @@ export class Refusals {
       this.#restMs = FIRST_REST_MS;
     }
     const refusedMs = nowMs - (this.#sinceMs ?? nowMs);
-    if (refusedMs > PATIENCE_MS) {
+    if (refusedMs > REFUSED_FOR_GOOD_MS) {
       giveUp(`Redis has refused for ${formatDuration(refusedMs)}: ${reason}`);
       return;
     }

@@ -2,23 +2,19 @@ import type { Log } from "../../jobs/job.ts";
 import type { Config, ScheduleEntry } from "../config/config.ts";
 import { redactText } from "../config/redact.ts";
 import { messageOf } from "../errors.ts";
-import { LOOK_BACK_MS, lastSlotOf, nextSlotsOf, tickerOf } from "./cron.ts";
-import { loadReport } from "./history.ts";
-import { knownHosts, liveWorkers } from "./hosts.ts";
+import { LOOK_BACK_MS, lastSlotOf, tickerOf } from "./cron.ts";
+import { HEARTBEAT_GONE_MS, knownHosts, liveWorkers } from "./hosts.ts";
 import { type Intent, intentSchema } from "./intent.ts";
 import type { Place } from "./lifetime.ts";
 import type { Queues } from "./queues.ts";
 import {
   beginAt,
   forgetAllBut,
-  type LastRun,
   lastHandledMs,
   lastRunOf,
-  lastSkipOf,
   markHandled,
   noteRun,
   noteSkip,
-  type SkippedSlot,
   skipsOf,
 } from "./slots.ts";
 import { submitRun } from "./submission.ts";
@@ -33,41 +29,33 @@ const PATIENCE_MS = 10 * 60_000;
 const FIRST_REST_MS = 1_000;
 const LONGEST_REST_MS = 30_000;
 
+/** Slots that come faster than that do not each complain. */
+const QUIET_MS = 30_000;
+
 export interface ScheduleOptions extends Place {
   readonly config: Config;
   readonly queues: Queues;
   readonly log: Log;
 }
 
-/** An entry with its past and its future. */
-export interface ScheduleState {
-  readonly name: string;
-  readonly cron: string;
-  /** `undefined`: the time zone of this process. */
-  readonly timezone: string | undefined;
-  /** `undefined`: there was none; `null`: Redis, which would know, cannot be reached. */
-  readonly last: (LastRun & { readonly verdict: string }) | null | undefined;
-  /** The newest slot that had no run of its own, and why. */
-  readonly skipped: SkippedSlot | undefined;
-  /** ISO 8601. */
-  readonly next: readonly string[];
+interface Firing extends ScheduleOptions {
+  /** The schedule is over. */
+  readonly signal: AbortSignal;
+  /** When it was told last that slots of an entry could not be queued. */
+  readonly told: Map<string, number>;
 }
 
 /** Fires the schedule until stopped; first makes up for what was missed. */
 export async function startSchedule(options: ScheduleOptions): Promise<() => Promise<void>> {
-  const { config, queues } = options;
-  if (await isOnlyConfig(options)) {
-    await forgetAllBut(
-      queues,
-      config.schedule.map(({ name }) => name),
-    );
-  }
+  const { config } = options;
   const over = new AbortController();
+  if (!(await forgetGone(options))) void forgetGoneLater(options, over.signal);
+  const about: Firing = { ...options, signal: over.signal, told: new Map() };
   const tasks = await Promise.all(
     config.schedule.map(async (entry) => {
-      const task = tickerOf(entry, (slot) => firePatiently(entry, slot, options, over.signal));
+      const task = tickerOf(entry, (slot) => firePatiently(entry, slot, about));
       await task.start(); // first, so that no slot falls between what is made up and what is ticked
-      await makeUp(entry, options, over.signal);
+      await makeUp(entry, about);
       return task;
     }),
   );
@@ -77,51 +65,36 @@ export async function startSchedule(options: ScheduleOptions): Promise<() => Pro
   };
 }
 
-/** What the schedule has done and will do. */
-export function scheduleStates(config: Config, queues: Queues | undefined): Promise<ScheduleState[]> {
-  return Promise.all(
-    config.schedule.map(async (entry) => {
-      const { name, cron, timezone } = entry;
-      const next = (await nextSlotsOf(entry, 3)).map((date) => date.toISOString());
-      const last = queues === undefined ? null : await lastOf(entry, queues);
-      const skipped = queues && (await lastSkipOf(queues, name));
-      return { name, cron, timezone, last, skipped, next };
-    }),
-  );
-}
-
-/** Entries that another live worker has in its own config are not forgotten. */
-async function isOnlyConfig({ config, queues, clock }: ScheduleOptions): Promise<boolean> {
+/** Entries that are in no config any more; those that another live worker has in its own are not: then it answers `false`. */
+async function forgetGone({ config, queues, clock }: ScheduleOptions): Promise<boolean> {
   const workers = await liveWorkers(queues, clock.now());
-  return workers.every((worker) => worker.isCommand || worker.fingerprint === config.fingerprint);
+  const isOnly = workers.every((worker) => worker.isCommand || worker.fingerprint === config.fingerprint);
+  if (isOnly)
+    await forgetAllBut(
+      queues,
+      config.schedule.map(({ name }) => name),
+    );
+  return isOnly;
 }
 
-async function lastOf({ name }: ScheduleEntry, queues: Queues): Promise<ScheduleState["last"]> {
-  const last = await lastRunOf(queues, name);
-  if (last === undefined) return undefined;
-  const report = await loadReport(queues, last.run);
-  if (report !== undefined) return { ...last, verdict: report.verdict };
-  const job = await queues.runs.getJob(last.run);
-  return job && { ...last, verdict: job.finishedOn === undefined ? "running" : "failed" };
+/** The other may have been a heartbeat of before the config was changed. */
+async function forgetGoneLater(options: ScheduleOptions, signal: AbortSignal): Promise<void> {
+  await options.clock.sleep(HEARTBEAT_GONE_MS, signal);
+  if (!signal.aborted) await forgetGone(options).catch(() => undefined); // the next start forgets it
 }
 
-async function makeUp(entry: ScheduleEntry, options: ScheduleOptions, signal: AbortSignal): Promise<void> {
+async function makeUp(entry: ScheduleEntry, options: Firing): Promise<void> {
   const { queues, clock } = options;
   const nowMs = clock.now();
   const handledMs = await lastHandledMs(queues, entry.name);
   if (handledMs === undefined) return beginAt(queues, entry.name, nowMs);
   const slot = await lastSlotOf(entry, Math.max(handledMs + 1, nowMs - LOOK_BACK_MS), nowMs);
-  if (slot !== undefined) void firePatiently(entry, slot, options, signal);
+  if (slot !== undefined) void firePatiently(entry, slot, options);
 }
 
 /** A Redis that is away or refuses at the moment of a slot does not lose it. */
-async function firePatiently(
-  entry: ScheduleEntry,
-  slot: Date,
-  options: ScheduleOptions,
-  signal: AbortSignal,
-): Promise<void> {
-  const { clock, log } = options;
+async function firePatiently(entry: ScheduleEntry, slot: Date, options: Firing): Promise<void> {
+  const { clock, log, signal, told } = options;
   const about = { schedule: entry.name, at: slot.toISOString() };
   const startedAtMs = clock.elapsed();
   for (let restMs = FIRST_REST_MS; !signal.aborted; restMs = Math.min(2 * restMs, LONGEST_REST_MS)) {
@@ -133,7 +106,10 @@ async function firePatiently(
       const facts = { ...about, error: redactText(messageOf(error)) };
       if (clock.elapsed() - startedAtMs > PATIENCE_MS)
         return log.warn(facts, "slot lost: it could not be queued for ten minutes");
-      log.warn({ ...facts, restMs }, "a scheduled run could not be queued: it is tried again");
+      if (clock.elapsed() - (told.get(entry.name) ?? Number.NEGATIVE_INFINITY) > QUIET_MS) {
+        told.set(entry.name, clock.elapsed());
+        log.warn({ ...facts, restMs }, "a scheduled run could not be queued: it is tried again");
+      }
       await clock.sleep(restMs, signal);
     }
   }

@@ -3,11 +3,10 @@ import { z } from "zod";
 import type { FlowName } from "../../jobs/flows.ts";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
-import { redactText } from "../config/redact.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { Mode } from "../report/report.ts";
 import type { Clock } from "../system/clock.ts";
-import { addressOf, isConnectionLoss } from "../system/redis-connection.ts";
+import { isConnectionLoss } from "../system/redis-connection.ts";
 import { type Catalog, unknownJobs } from "./catalog.ts";
 import type { QueueClient } from "./client.ts";
 import type { QueueConnection } from "./connection.ts";
@@ -15,7 +14,7 @@ import { InlineRun, type InlineRunOptions } from "./inline-run.ts";
 import { type Intent, intentSchema, newRunId } from "./intent.ts";
 import type { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
-import { reasonIn, refusalIn } from "./refusals.ts";
+import { ofNoUse, refusalIn } from "./refusals.ts";
 import { perhapsQueued, type Run } from "./run.ts";
 
 export interface StartOptions {
@@ -108,7 +107,7 @@ export class Starter {
     } catch (error) {
       if (error instanceof SafeShutdownError) throw error;
       if (!isTold || refusalIn(error) !== undefined || !isConnectionLoss(error))
-        return `Redis at ${addressOf(config.queue.url)} is of no use for the queue: ${redactText(reasonIn(error))}`;
+        return ofNoUse(config.queue.url, error);
       if (!detach) return new QueueRun(proposed, false, { ...options, submit });
       throw perhapsQueued(proposed);
     }

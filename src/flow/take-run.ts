@@ -1,7 +1,6 @@
 import { type Job, WaitingError } from "bullmq";
 import { flowNames } from "../../jobs/flows.ts";
 import { redactText } from "../config/redact.ts";
-import { messageOf } from "../errors.ts";
 import { isConnectionLoss } from "../system/redis-connection.ts";
 import { idOf } from "./children.ts";
 import { DEADLINE, deadlineSchema, endStage } from "./deadline.ts";
@@ -10,7 +9,7 @@ import { type Intent, objectionTo, type Request, RUN_ID, requestSchema } from ".
 import { tooLate } from "./lifetime.ts";
 import { runParent } from "./parent.ts";
 import { type Post, parseOrRefuse, refuse } from "./post.ts";
-import { refusalIn } from "./refusals.ts";
+import { REFUSED_FOR_GOOD_MS, reasonIn, refusalIn } from "./refusals.ts";
 import { takeTask } from "./take-task.ts";
 
 const FIRST_REST_MS = 500;
@@ -20,34 +19,44 @@ const LONGEST_REST_MS = 5_000;
 export async function takeRun(post: Post, job: Job, token = "", signal?: AbortSignal): Promise<unknown> {
   if (job.name === DEADLINE) {
     const deadline = parseOrRefuse(deadlineSchema, job.data);
-    return patiently(post, signal, () => endStage(post, deadline));
+    return patiently(post, deadline.run, signal, () => endStage(post, deadline));
   }
   if (!flowNames.some((name) => name === job.name)) return takeTask(post, job, token, signal);
 
   const request = parseOrRefuse(requestSchema, job.data);
   refuseUnfit(post, job, request);
-  const intent = await patiently(post, signal, () => settled(post, job, request));
-  const report = await patiently(post, signal, () => runParent(job, token, intent, post));
-  const { run, verdict, durationMs } = report;
+  const run = idOf(job);
+  const intent = await patiently(post, run, signal, () => settled(post, job, request));
+  const { verdict, durationMs } = await patiently(post, run, signal, () =>
+    runParent(job, token, intent, post),
+  );
   post.log.info({ run, flow: request.flow, mode: request.mode, verdict, durationMs }, "run ended");
   return { verdict };
 }
 
 /**
  * A Redis that refuses (full, read-only) or is lost for a while is no failure of a run: it starts again at the top,
- * for as long as this worker holds it. Whoever must let go of it leaves it to the next worker.
+ * for as long as this worker holds it. Whoever must let go of it leaves it to the next worker. What Redis has refused for
+ * five minutes it will refuse for ever: then the run fails, with the reason.
  */
 async function patiently<T>(
   { clock, log }: Post,
+  run: string,
   signal: AbortSignal | undefined,
   act: () => Promise<T>,
 ): Promise<T> {
+  let refusedSinceMs: number | undefined;
   for (let restMs = FIRST_REST_MS; ; restMs = Math.min(2 * restMs, LONGEST_REST_MS)) {
     try {
       return await act();
     } catch (error) {
-      if (refusalIn(error) === undefined && !isConnectionLoss(error)) throw error;
-      log.warn({ error: redactText(messageOf(error)), restMs }, "the run waits for Redis");
+      const isRefusal = refusalIn(error) !== undefined;
+      if (!isRefusal && !isConnectionLoss(error)) throw error;
+      const reason = redactText(reasonIn(error));
+      refusedSinceMs = isRefusal ? (refusedSinceMs ?? clock.elapsed()) : undefined;
+      if (refusedSinceMs !== undefined && clock.elapsed() - refusedSinceMs > REFUSED_FOR_GOOD_MS)
+        throw new Error(`Redis refuses what the run needs: ${reason}`);
+      log.warn({ run, error: reason, restMs }, "the run waits for Redis");
       await clock.sleep(restMs, signal);
       if (signal?.aborted) throw new WaitingError(); // it stays as it is, and is found without a worker
     }

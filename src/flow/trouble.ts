@@ -1,8 +1,7 @@
 import type { Log } from "../../jobs/job.ts";
 import { redactText } from "../config/redact.ts";
-import { messageOf } from "../errors.ts";
 import type { Clock } from "../system/clock.ts";
-import { refusalIn } from "./refusals.ts";
+import { reasonIn, refusalIn } from "./refusals.ts";
 
 /** The same trouble is logged once in this time, with how often it came. */
 const QUIET_MS = 30_000;
@@ -19,7 +18,7 @@ export class Trouble {
   }
 
   note(error: unknown): void {
-    const message = redactText(messageOf(error));
+    const message = redactText(reasonIn(error));
     this.#tell(refusalIn(error) ?? message.replace(/run-\S+/g, "run"), message);
   }
 

@@ -241,6 +241,18 @@ describe("a slot that Redis does not take", () => {
     expect(said).toContain("slot queued");
   });
 
+  test("is told once in a while, however fast slots come", async () => {
+    const redis = await useRedis();
+    const schedule = [entry({ cron: every.second })];
+    const app = new LittleApp({ redisUrl: redis.url, config: { schedule } });
+    const { said } = await tick(app);
+    await app.redis.config("SET", "min-replicas-to-write", "1");
+    const refused = (message: string) => message.includes("could not be queued");
+    await waitUntil(() => said.some(refused), "a slot to be refused");
+    await systemClock.sleep(5_000);
+    expect(said.filter(refused)).toHaveLength(1);
+  });
+
   test("gives way to a newer one that is handled already", async () => {
     const redis = await useRedis();
     const schedule = [entry({ cron: halfAnHourAway(), timezone: "UTC" })];
@@ -292,6 +304,18 @@ describe("the schedule", () => {
     const second = await tick(app);
     expect(await slots(app)).toEqual([]);
     expect(await second.application.schedule()).toEqual([]);
+  });
+
+  test("forgets an entry also where the worker that had it was killed right before", async () => {
+    const app = scheduled(entry({ name: "other", cron: every.never }));
+    const killed = await app.startWorker();
+    killed.signal("SIGKILL");
+    await killed.result;
+    app.configure({ schedule: [] });
+    await tick(app);
+    expect(await slots(app)).toEqual(["other"]); // its heartbeat is still there
+    await app.forget(killed);
+    await waitUntil(async () => (await slots(app)).length === 0, "the entry to be forgotten", 20_000);
   });
 
   test("stops ticking when its worker stops", async () => {

@@ -160,6 +160,14 @@ describe("a worker", () => {
     expect(await worker.result).toMatchObject({ code: 75 });
   });
 
+  test("does not start where Redis refuses to be written to: exit code 75, and why", async () => {
+    const redis = await useRedis();
+    const app = new LittleApp({ redisUrl: redis.url });
+    await app.redis.config("SET", "min-replicas-to-write", "1");
+    const { code, stderr } = await app.startCli(["worker"]).result;
+    expect([code, stderr]).toEqual([75, expect.stringContaining("of no use for the queue: NOREPLICAS")]);
+  });
+
   test("logs JSON lines", async () => {
     const app = littleApp();
     const worker = await app.startWorker();
