@@ -1,6 +1,7 @@
 import { type Processor, Worker, type WorkerOptions } from "bullmq";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
+import { formatDuration } from "../config/duration.ts";
 import { SafeShutdownError } from "../errors.ts";
 import type { JobResult } from "../report/job-reporter.ts";
 import { type Clock, every, oneAtATime, settlesWithin } from "../system/clock.ts";
@@ -28,6 +29,25 @@ export interface MaintenanceWorkerOptions {
 const CLOSE_MS = 1_000;
 /** A host that is not signed off is taken for dead, for a day: a Redis that is there, and slow, is waited for. */
 const SIGN_OFF_MS = 5_000;
+
+/** Deadlines are minutes: a clock that is wrong by less harms no run. */
+const WRONG_BY_MS = 60_000;
+
+/** Runs are judged by the clocks of those who ask for them and of those who take them up, as late or in time. */
+async function warnOfWrongClock(
+  redis: RedisClient,
+  { clock, log, info }: MaintenanceWorkerOptions,
+): Promise<void> {
+  const theirs = await redis.time().catch(() => undefined); // a user may be allowed less: nothing depends on it
+  if (theirs === undefined) return;
+  const aheadMs = Math.round(clock.now() / 1_000 - Number(theirs[0])) * 1_000;
+  if (Math.abs(aheadMs) < WRONG_BY_MS) return;
+  const by = `${formatDuration(Math.abs(aheadMs))} ${aheadMs > 0 ? "ahead of" : "behind"}`;
+  log.warn(
+    { host: info.host, aheadMs },
+    `the clock here is ${by} that of Redis: runs may be taken for too late, and hosts for dead; set both by NTP`,
+  );
+}
 
 /** A worker that can be let go of while Redis is away, when its `close` never ends. */
 class AbandonableWorker extends Worker {
@@ -106,6 +126,7 @@ export class MaintenanceWorker {
       await beat(queues, info, clock.now());
       const worker = new MaintenanceWorker(options, redis, queues);
       await Promise.all(worker.#workers.map((one) => one.waitUntilReady()));
+      await warnOfWrongClock(redis, options);
       return worker;
     } catch (error) {
       redis.disconnect(); // what tries again for ever would keep the process alive

@@ -4,7 +4,8 @@ import { every } from "./clock.ts";
 
 /**
  * The supervisor of a lasting process: systemd with `Type=notify` and, if wanted, `WatchdogSec=` (sd_notify(3)). Node
- * cannot send the datagram itself, so `systemd-notify` does: the unit needs `NotifyAccess=all`. Does nothing where no
+ * cannot send the datagram itself, so `systemd-notify` does: the unit needs `NotifyAccess=all`. It stays until systemd has
+ * read what it said, or systemd could not tell whose word it was (systemd-notify(1), --no-block). Does nothing where no
  * supervisor listens (`NOTIFY_SOCKET` is not set).
  */
 export class Supervisor {
@@ -35,7 +36,7 @@ export class Supervisor {
 
   #tell(...words: string[]): void {
     if (this.#env.NOTIFY_SOCKET === undefined) return;
-    execFile("systemd-notify", ["--no-block", ...words], { env: this.#env }, (error) => {
+    execFile("systemd-notify", words, { env: this.#env }, (error) => {
       if (error !== null) this.#onError(messageOf(error));
     });
   }

@@ -140,6 +140,23 @@ describe("a worker", () => {
     for (const { durationMs } of [report, ...report.jobs]) expect(durationMs).toBeGreaterThanOrEqual(0);
   });
 
+  test.each([
+    { aheadMs: 15 * 60_000, warns: "the clock here is 15m ahead of that of Redis" },
+    { aheadMs: -7_200_000, warns: "the clock here is 2h behind that of Redis" },
+    { aheadMs: 30_000, warns: undefined },
+  ])("whose clock is $aheadMs ms ahead says: $warns", async ({ aheadMs, warns }) => {
+    const app = littleApp();
+    const said: string[] = [];
+    const log = { info: () => {}, warn: (_facts: object, message: string) => void said.push(message) };
+    const { application } = await openApplication({ root: app.root, host: "here", log });
+    const { config, catalog } = application;
+    const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
+    const wrong = new Application(config, { catalog, log, clock, version: "0.0.0" });
+    onTestFinished(() => wrong.close());
+    await wrong.startWorker();
+    expect(said).toEqual(warns === undefined ? [] : [expect.stringContaining(warns)]);
+  });
+
   test("goes on working when Redis was away for a moment", async () => {
     const redis = await useRedis();
     const app = new LittleApp({ redisUrl: redis.url });

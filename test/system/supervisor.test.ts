@@ -35,7 +35,7 @@ test("systemd hears when the worker is up, that it lives, and that it stops", as
   const env = { NOTIFY_SOCKET: socket, WATCHDOG_USEC: "400000" };
   const worker = app.startCli(["worker", "--host", "here"], env);
   await heard.waitFor(/READY=1; STATUS=looks after \S+ in /);
-  await heard.waitFor(/(WATCHDOG=1\n){2}/);
+  await heard.waitFor(/(WATCHDOG=1\nBARRIER=1\n){2}/); // it waits until it was heard
   worker.signal("SIGTERM");
   await heard.waitFor(/STOPPING=1/);
   expect(await worker.result).toMatchObject({ code: 0 });
