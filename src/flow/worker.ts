@@ -31,7 +31,7 @@ const CLOSE_MS = 1_000;
 const SIGN_OFF_MS = 5_000;
 
 /** Deadlines are minutes: a clock that is wrong by less harms no run. */
-const WRONG_BY_MS = 60_000;
+const MINUTE_MS = 60_000;
 
 /** Runs are judged by the clocks of those who ask for them and of those who take them up, as late or in time. */
 async function warnOfWrongClock(
@@ -40,8 +40,8 @@ async function warnOfWrongClock(
 ): Promise<void> {
   const theirs = await redis.time().catch(() => undefined); // a user may be allowed less: nothing depends on it
   if (theirs === undefined) return;
-  const aheadMs = Math.round(clock.now() / 1_000 - Number(theirs[0])) * 1_000;
-  if (Math.abs(aheadMs) < WRONG_BY_MS) return;
+  const aheadMs = Math.round(clock.now() / MINUTE_MS - Number(theirs[0]) / 60) * MINUTE_MS;
+  if (aheadMs === 0) return;
   const by = `${formatDuration(Math.abs(aheadMs))} ${aheadMs > 0 ? "ahead of" : "behind"}`;
   log.warn(
     { host: info.host, aheadMs },
