@@ -128,6 +128,22 @@ describe("a slot", () => {
     expect(state?.last?.run).toMatch(/^run-tidy-/);
   });
 
+  test("with maxRandomDelay is run some time later, and is the same slot", async () => {
+    const app = scheduled(entry({ cron: "*/2 * * * * *", maxRandomDelay: "1500ms" }));
+    const ticking = await tick(app);
+    await waitUntil(async () => (await runIds(ticking)).length >= 4, "four slots to have been run", 30_000);
+    const runs = await ticking.application.runs();
+    const delays = runs.map(({ run, startedAt }) => {
+      const [, day = "", time = ""] = /^run-tidy-(\d{8})t(\d{6})z$/.exec(run) ?? [];
+      const iso = `${day.replace(/(....)(..)(..)/, "$1-$2-$3")}T${time.replace(/(..)(..)(..)/, "$1:$2:$3")}Z`;
+      expect(new Date(iso).getUTCSeconds() % 2).toBe(0);
+      return Date.parse(startedAt) - Date.parse(iso);
+    });
+    for (const delayMs of delays) expect(delayMs).toBeGreaterThanOrEqual(0);
+    expect(Math.max(...delays) - Math.min(...delays)).toBeGreaterThan(50);
+    expect(Math.max(...delays)).toBeGreaterThan(150);
+  });
+
   test("that nobody was up for is made up once, at the next start", async () => {
     const app = scheduled(entry({ cron: halfAnHourAway(), timezone: "UTC" }));
     const lastSlotMs =
