@@ -1,7 +1,10 @@
+import { execFile } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { allow, linesFor, refusals, urlAs, WORKER } from "../support/acl.ts";
+import { allow, linesFor, refusals, SUBMITTER, urlAs, WORKER } from "../support/acl.ts";
 import { cliIn, reportOf, useApplication } from "../support/application.ts";
 import { MINUTE } from "../support/hands.ts";
 import { useClient, useRedis } from "../support/redis.ts";
@@ -11,6 +14,7 @@ import { useClient, useRedis } from "../support/redis.ts";
  * gives it for the queue.
  */
 
+const PROJECT = fileURLToPath(new URL("../..", import.meta.url));
 const QUEUE = "{safe-shutdown-scraper}";
 const configFor = (queueUrl: string) => `app: scraper
 queue: { url: "${queueUrl}" }
@@ -38,9 +42,11 @@ async function setUp() {
     other,
     lines.filter((line) => !isOfQueue(line)),
   );
+  await allow(admin, await linesFor(admin, SUBMITTER));
   const root = await useApplication({}, configFor(urlAs(WORKER, queue.url)));
   writeFileSync(join(root, "slow.mjs"), SLOW);
-  return { admin, other, worker: cliIn(root, urlAs(WORKER, pruned.url)) };
+  const worker = cliIn(root, urlAs(WORKER, pruned.url));
+  return { root, queueUrl: queue.url, admin, other, worker };
 }
 
 test("nothing is refused: an absent host, a late stage, the 201st run, a slot skipped, an entry forgotten, a cancelled run", {
@@ -76,4 +82,37 @@ test("nothing is refused: an absent host, a late stage, the 201st run, a slot sk
   running.signal("SIGTERM");
   expect((await running.result).code).toBe(0);
   expect([...(await refusals(admin)), ...(await refusals(other))]).toEqual([]);
+});
+
+const EXAMPLE = "examples/submit-from-bullmq.ts";
+
+test("who submits with nothing but BullMQ hears how it ended, and what was cancelled may be asked for again", {
+  timeout: 60_000,
+}, async () => {
+  const { root, queueUrl, admin, worker } = await setUp();
+  writeFileSync(join(root, "submitter.yaml"), configFor(urlAs(SUBMITTER, queueUrl)));
+  const running = worker.start("worker --host a", { timeoutMs: 50_000 });
+  await running.stderr.waitFor(/is up/);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ["--import", "tsx", EXAMPLE, urlAs(SUBMITTER, queueUrl), "scraper"],
+    { cwd: PROJECT, timeout: 30_000 },
+  );
+  expect(stdout).toMatch(/^asked for (run-\S+)\n\1: partial; /);
+
+  const submitter = (words: string) => worker.run(`${words} --config submitter.yaml`);
+  const ask = () => submitter("clean --yes --host a --detach");
+  running.signal("SIGSTOP"); // so that what is cancelled still goes on
+  const { stdout: answer, stderr } = await ask();
+  const first = answer.trim();
+  expect(first, stderr).toMatch(/^run-/);
+  expect((await submitter(`cancel ${first}`)).code).toBe(0);
+  const second = await ask();
+  running.signal("SIGCONT");
+  expect(second.code, second.stderr).toBe(0);
+  expect(second.stdout.trim()).not.toBe(first);
+  await running.stderr.waitFor(new RegExp(`"run":"${second.stdout.trim()}"[^\\n]*"msg":"run ended"`));
+  running.signal("SIGTERM");
+  expect((await running.result).code).toBe(0);
+  expect(await refusals(admin)).toEqual([]);
 });
