@@ -8,6 +8,9 @@ import { packageVersion } from "../system/package.ts";
 import { commands } from "./commands.ts";
 import { addOptions, type CliOptions, type OptionName } from "./options.ts";
 import { errorDocument, Terminal } from "./terminal.ts";
+import { hideSecretsInTitle } from "./title.ts";
+
+hideSecretsInTitle();
 
 let hasLostOutput = false;
 
