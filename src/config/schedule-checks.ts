@@ -1,3 +1,4 @@
+import type { NodeCron } from "node-cron";
 import { type ConfigPath, code, describeValue, type Finding, listOf, valueAt } from "./config-path.ts";
 import { nearest } from "./similar.ts";
 import { entriesAt } from "./unchecked.ts";
@@ -10,12 +11,12 @@ const LONG_NUMBER = /\d{3}/;
 
 /**
  * What is wrong with a schedule: an unknown job, an expression node-cron does not read, a date that never comes
- * (31 February), an unknown time zone. node-cron is loaded only when there is a schedule: it costs 15 ms.
+ * (31 February, or the second Monday on the first of a month), an unknown time zone. node-cron is loaded only when there is a schedule: it costs 15 ms.
  */
 export async function scheduleFindings(input: unknown): Promise<Finding[]> {
   const entries = entriesAt(input, ["schedule"]);
   if (entries.length === 0) return [];
-  const { validateDetailed } = await import("node-cron");
+  const { validateDetailed, createTask } = await import("node-cron");
   const hasOwnJobs = entriesAt(input, ["jobs"]).length > 0; // then the names are known only with their modules
   return entries.flatMap(({ path, entry }) => {
     const findings: Finding[] = [];
@@ -26,6 +27,8 @@ export async function scheduleFindings(input: unknown): Promise<Finding[]> {
       const errors = LONG_NUMBER.test(cron)
         ? ["a number in it has at most two digits"]
         : validateDetailed(cron).errors.map((error) => `${error.field}: ${error.message}`);
+      if (errors.length === 0 && !everComes(cron, createTask))
+        errors.push("no day of the next hundred years is such a day");
       if (errors.length > 0) {
         findings.push({
           path: [...path, "cron"],
@@ -43,6 +46,18 @@ export async function scheduleFindings(input: unknown): Promise<Finding[]> {
     }
     return findings;
   });
+}
+
+/** Of a date that never comes node-cron knows only when it has looked through a hundred years: 10 ms, else below one. */
+function everComes(cron: string, createTask: NodeCron["createTask"]): boolean {
+  const task = createTask(cron, () => undefined, { timezone: "UTC" }); // there, every hour of a day comes
+  try {
+    return task.getNextRuns(1).length > 0;
+  } catch {
+    return false;
+  } finally {
+    void task.destroy(); // it was never started
+  }
 }
 
 function unknownJobs(path: ConfigPath, entry: unknown): Finding[] {

@@ -82,6 +82,12 @@ describe("refused", () => {
     "0 0 31 2 *",
     "0 0 30 2 *",
     "0 0 31 4,6 *",
+    "0 0 31W 2 *",
+    "0 0 30W 2 *",
+    "0 0 31W 4 *",
+    "0 0 29 2 0#1",
+    "0 0 1 1 1#2",
+    "0 0 31 12 1#1",
     "0 0 * * 8",
     "@never",
     "*/15 *9999999 * * *", // a range of 600 million hours
@@ -105,6 +111,8 @@ describe("accepted", () => {
     'redis: { prune: [{ keys: "x:*", olderThan: 0s, age: [idle] }] }',
     'redis: { prune: [{ keys: "x:*", olderThan: 1s, age: [idle], withoutTtl: expire }] }',
     'schedule: [{ name: s, run: clean, cron: "0 0 29 2 *", timezone: Europe/Berlin }]',
+    'schedule: [{ name: s, run: clean, cron: "0 0 29 2 6#5" }, { name: t, run: clean, cron: "0 0 29 2 1" }]', // in 2048, 2044
+    'schedule: [{ name: s, run: clean, cron: "0 0 31W,15 2 *" }, { name: t, run: clean, cron: "0 0 L-28 2 *" }]',
     'schedule: [{ name: s, run: clean, cron: "*/10 * * * * *" }, { name: t, run: clean, cron: "@daily" }]',
   ])("%s", async (yaml) => {
     await expect(loadText(`app: a\n${yaml}`)).resolves.toBeDefined();
