@@ -72,8 +72,10 @@ test("nothing is refused: an absent host, a late stage, the 201st run, a slot sk
   expect(await admin.zcard(`${QUEUE}:history:clean`)).toBe(200);
   expect(await admin.pttl(`${QUEUE}:given-up:${reportOf(absent).run}`)).toBeGreaterThan(0);
 
+  running.signal("SIGSTOP"); // so that the run has not ended when it is cancelled
   const run = (await worker.run("clean --yes --host a --detach")).stdout.trim();
   expect((await worker.run(`cancel ${run}`)).code).toBe(0);
+  running.signal("SIGCONT");
   await running.stderr.waitFor(new RegExp(`"run":"${run}"[^\\n]*"msg":"run ended"`));
   for (const words of ["status", "runs", `runs ${run}`, "schedule", "check"]) {
     const { code, stderr } = await worker.run(words);
