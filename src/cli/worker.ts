@@ -17,21 +17,21 @@ export async function work({ options, terminal }: Invocation): Promise<number> {
   const signalled = nextSignal();
   let isUp = false;
   void signalled.then(() => isUp || process.exit(0)); // what waits for a Redis that has just gone may wait for long
-  const log = logOf(options, true);
+  const { application } = await openApplication({
+    ...applicationOptions(options),
+    log: logOf(options, true),
+  });
+  const { log } = application;
   const supervisor = new Supervisor(process.env, (error) =>
     log.warn({ error }, "the supervisor could not be told"),
   );
-  const { application } = await openApplication({ ...applicationOptions(options), log });
   try {
     const worker = await application.startWorker(); // throws when Redis cannot be reached
     const { config, catalog } = application;
     const about = { config, catalog, queues: worker.queues, clock: systemClock, log };
     const stopSchedule = await startSchedule(about);
     const { app, host, root, schedule } = config;
-    log.info(
-      { app, host, root, schedule: schedule.length, pid: process.pid },
-      "the maintenance worker is up",
-    );
+    log.info({ app, root, schedule: schedule.length, pid: process.pid }, "the maintenance worker is up");
     isUp = true;
     supervisor.ready(`looks after ${app} in ${root}`);
     terminal.printJson({ version: 1, app, host, root, pid: process.pid });

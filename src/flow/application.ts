@@ -10,6 +10,7 @@ import type { QueueClient, RunState } from "./client.ts";
 import { QueueConnection } from "./connection.ts";
 import type { GoingRun } from "./going-on.ts";
 import type { RunSummary } from "./history.ts";
+import { hostLog } from "./host-log.ts";
 import type { KnownHost, WorkerInfo } from "./hosts.ts";
 import { newRunId } from "./intent.ts";
 import { OwnWorker } from "./own-worker.ts";
@@ -35,16 +36,18 @@ export class Application {
   readonly config: Config;
   /** What can be done here: the jobs of the package, and the application's own. */
   readonly catalog: Catalog;
-  readonly #log: Log;
+  /** Every line says that it comes from this host. */
+  readonly log: Log;
   readonly #clock: Clock;
   readonly #connection: QueueConnection;
   readonly #worker: OwnWorker;
   readonly #starter: Starter;
 
-  constructor(config: Config, { catalog, log, clock = systemClock, version }: ApplicationOptions) {
+  constructor(config: Config, { catalog, clock = systemClock, version, ...options }: ApplicationOptions) {
+    const log = hostLog(config.host, options.log);
     this.config = config;
     this.catalog = catalog;
-    this.#log = log;
+    this.log = log;
     this.#clock = clock;
     const connection = new QueueConnection(config, catalog, clock);
     const worker = new OwnWorker({ config, catalog, clock, log, version, connection });
@@ -135,7 +138,7 @@ export class Application {
     const run = newRunId(this.#clock.now(), "status");
     const asked = { run, flow: "shutdown", mode: "plan", stage: 0, job: name, host: config.host } as const;
     const { system } = await runJob({ version: 1, ...asked, force: false, keepRedis: false }, job, {
-      ...{ config, catalog, clock: this.#clock, log: this.#log },
+      ...{ config, catalog, clock: this.#clock, log: this.log },
       signal: new AbortController().signal,
       onProgress: () => undefined,
     });

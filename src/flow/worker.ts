@@ -34,17 +34,14 @@ const SIGN_OFF_MS = 5_000;
 const MINUTE_MS = 60_000;
 
 /** Runs are judged by the clocks of those who ask for them and of those who take them up, as late or in time. */
-async function warnOfWrongClock(
-  redis: RedisClient,
-  { clock, log, info }: MaintenanceWorkerOptions,
-): Promise<void> {
+async function warnOfWrongClock(redis: RedisClient, { clock, log }: MaintenanceWorkerOptions): Promise<void> {
   const theirs = await redis.time().catch(() => undefined); // a user may be allowed less: nothing depends on it
   if (theirs === undefined) return;
   const aheadMs = Math.round(clock.now() / MINUTE_MS - Number(theirs[0]) / 60) * MINUTE_MS;
   if (aheadMs === 0) return;
   const by = `${formatDuration(Math.abs(aheadMs))} ${aheadMs > 0 ? "ahead of" : "behind"}`;
   log.warn(
-    { host: info.host, aheadMs },
+    { aheadMs },
     `the clock here is ${by} that of Redis: runs may be taken for too late, and hosts for dead; set both by NTP`,
   );
 }

@@ -199,6 +199,7 @@ describe("a worker", () => {
       "stopping: current jobs may finish",
       "stopped",
     ]);
-    expect(lines[0]).toMatchObject({ app: app.name, host: "here", root: app.root, pid: worker.pid });
+    expect(lines[0]).toMatchObject({ app: app.name, root: app.root, pid: worker.pid });
+    expect(lines.map(({ host }) => host)).toEqual(Array(3).fill("here"));
   });
 });
