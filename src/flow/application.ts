@@ -15,6 +15,7 @@ import type { KnownHost, WorkerInfo } from "./hosts.ts";
 import { newRunId } from "./intent.ts";
 import { OwnWorker } from "./own-worker.ts";
 import { QueueRun } from "./queue-run.ts";
+import { ofNoUse, refusalIn } from "./refusals.ts";
 import type { Run } from "./run.ts";
 import { runJob } from "./run-job.ts";
 import type { ScheduleState } from "./schedule-states.ts";
@@ -163,8 +164,15 @@ export class Application {
    * Starts a worker of this host in this process, once. It runs jobs, and leaves it to `safe-shutdown worker` to fire the
    * schedule. Throws `refused`, `redis-unreachable`.
    */
-  startWorker(): Promise<MaintenanceWorker> {
-    return this.#worker.start(false);
+  async startWorker(): Promise<MaintenanceWorker> {
+    try {
+      return await this.#worker.start(false);
+    } catch (error) {
+      if (refusalIn(error) === undefined) throw error;
+      throw new SafeShutdownError("redis-unreachable", ofNoUse(this.config.queue.url, error), {
+        cause: error,
+      });
+    }
   }
 
   /** Tells others at once that this process does not work any more. */

@@ -2,7 +2,6 @@ import { type Processor, Worker, type WorkerOptions } from "bullmq";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import { formatDuration } from "../config/duration.ts";
-import { SafeShutdownError } from "../errors.ts";
 import type { JobResult } from "../report/job-reporter.ts";
 import { type Clock, every, oneAtATime, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
@@ -12,7 +11,7 @@ import { beat, HEARTBEAT_MS, signOff, type WorkerInfo } from "./hosts.ts";
 import type { Post } from "./post.ts";
 import { Queues, queueOf, RUNS, WORKER_TIMING } from "./queues.ts";
 import { Recent } from "./recent.ts";
-import { ofNoUse, Refusals, refusalIn } from "./refusals.ts";
+import { Refusals } from "./refusals.ts";
 import { takeRun } from "./take-run.ts";
 import { takeTask } from "./take-task.ts";
 
@@ -127,8 +126,7 @@ export class MaintenanceWorker {
       return worker;
     } catch (error) {
       redis.disconnect(); // what tries again for ever would keep the process alive
-      if (refusalIn(error) === undefined) throw error;
-      throw new SafeShutdownError("redis-unreachable", ofNoUse(config.queue.url, error), { cause: error });
+      throw error;
     }
   }
 

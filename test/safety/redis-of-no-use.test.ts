@@ -53,6 +53,6 @@ test("a worker that cannot sign in to a full Redis ends with an error instead of
   await useClient(redis.url).config("SET", "maxmemory", "1");
   const root = await useApplication({}, CONFIG);
   const { code, stderr } = await cliIn(root, redis.url).run("worker");
-  expect(code).toBe(1);
-  expect(stderr).toMatch(/^error: /m);
+  expect(code).toBe(75);
+  expect(stderr).toMatch(/^error: Redis at \S+ is of no use for the queue: .*OOM/m);
 });
