@@ -14,7 +14,6 @@ import { type Queues, queueOf } from "./queues.ts";
  * for ever. So each stage has a delayed job beside it that frees the parent when the deadline has come.
  */
 
-export { DEADLINE };
 export const deadlineSchema = z.strictObject({ run: z.string(), stage: z.int().min(0) });
 
 export async function setDeadline(

@@ -7,6 +7,14 @@ const { server } = sharedRedis();
 const littleApp = () => new LittleApp({ redisUrl: server().url });
 const beats = (app: LittleApp) => app.redis.keys(app.key("worker", "*"));
 
+/** A worker of the host was killed, so long ago that its heartbeat is gone. */
+async function leaveDead(app: LittleApp, host: string): Promise<void> {
+  const worker = await app.startWorker({ host });
+  worker.signal("SIGKILL");
+  await worker.result;
+  await app.forget(worker, host);
+}
+
 describe("a heartbeat", () => {
   test("tells who is alive, where, since when, and with which config", async () => {
     const app = littleApp();
@@ -113,10 +121,7 @@ test("the hosts are listed in order, each worker on its own", async () => {
 
 test("a host whose worker has died is not forgotten: all hosts means it too", async () => {
   const app = littleApp();
-  const worker = await app.startWorker({ host: "there" });
-  worker.signal("SIGKILL");
-  await worker.result;
-  await app.forget(worker, "there");
+  await leaveDead(app, "there");
 
   const { application } = await app.open();
   expect(await application.hosts()).toMatchObject([{ host: "there" }]);
@@ -140,10 +145,7 @@ describe("a host without a heartbeat", () => {
 
   test("is given up after 10 s if it is not heard again, once for the whole run", async () => {
     const app = littleApp();
-    const worker = await app.startWorker({ host: "there" });
-    worker.signal("SIGKILL");
-    await worker.result;
-    await app.forget(worker, "there");
+    await leaveDead(app, "there");
     const { application, said } = await app.open();
     const report = await (await application.start("clean", { hosts: ["here", "there"] })).report();
     expect(report).toMatchObject({ verdict: "partial", unreachable: ["there"] });

@@ -1,6 +1,6 @@
-import { expect, onTestFinished, test } from "vitest";
-import { Application } from "../../src/flow/application.ts";
+import { expect, test } from "vitest";
 import { systemClock } from "../../src/system/clock.ts";
+import { hurried } from "../support/hurried.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
 import { useRedis } from "../support/redis.ts";
@@ -18,11 +18,7 @@ const idsIn = (app: LittleApp, flow: string) => app.redis.zrange(app.key("histor
 async function setUp(redisUrl: string, clock = systemClock) {
   const app = new LittleApp({ redisUrl });
   const service = await app.startService();
-  const { application: opened } = await app.open();
-  const log = { info: () => {}, warn: () => {} };
-  const { config, catalog } = opened;
-  const application = new Application(config, { catalog, log, clock, version: "0.0.0" });
-  onTestFinished(() => application.close());
+  const { application } = await app.open({ clock });
   await application.startWorker();
   return { app, service, application };
 }
@@ -81,12 +77,6 @@ test("a detached one says that it may be run yet", async () => {
 });
 
 test("one that is done here in the end is not done again, should Redis carry it out after all", async () => {
-  /** Two minutes of patience are over in two seconds. */
-  const hurried = {
-    ...systemClock,
-    elapsed: () => systemClock.elapsed() * 60,
-    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 60, signal),
-  };
   const redis = await useRedis();
   const proxy = await useRedisProxy(redis.port);
   const { app, service, application } = await setUp(proxy.url, hurried);

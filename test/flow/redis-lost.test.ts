@@ -1,30 +1,17 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
-import { Application } from "../../src/flow/application.ts";
+import { expect, test } from "vitest";
+import type { Application } from "../../src/flow/application.ts";
 import { follow } from "../../src/flow/events.ts";
-import { openApplication } from "../../src/flow/open.ts";
 import type { Run } from "../../src/flow/run.ts";
 import type { RunView } from "../../src/flow/view.ts";
-import { systemClock } from "../../src/system/clock.ts";
+import { hurried } from "../support/hurried.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
 import { useRedis } from "../support/redis.ts";
 
-/** Two minutes of patience are over in two seconds. */
-const hurried = {
-  ...systemClock,
-  elapsed: () => systemClock.elapsed() * 60,
-  sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 60, signal),
-};
-
 async function openHurried(app: LittleApp): Promise<Application> {
-  const log = { info: () => {}, warn: () => {} };
-  const { application } = await openApplication({ root: app.root, host: "here", log });
-  const { config, catalog } = application;
-  const fast = new Application(config, { catalog, log, clock: hurried, version: "0.0.0" });
-  onTestFinished(() => fast.close());
-  return fast;
+  return (await app.open({ clock: hurried })).application;
 }
 
 test("a run whose Redis never comes back is finished in the process that is its worker, and told whole", async () => {

@@ -1,8 +1,6 @@
-import { describe, expect, onTestFinished, test } from "vitest";
-import { Application } from "../../src/flow/application.ts";
-import { openApplication } from "../../src/flow/open.ts";
+import { describe, expect, test } from "vitest";
 import { Refusals } from "../../src/flow/refusals.ts";
-import { systemClock } from "../../src/system/clock.ts";
+import { hurried } from "../support/hurried.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
 import { useClient, useRedis } from "../support/redis.ts";
@@ -111,17 +109,9 @@ test("a run that needs what Redis will not allow fails after five minutes, with 
   await admin.call("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all", "-hsetnx"); // gives hosts up
   const app = new LittleApp({ redisUrl: redis.url.replace("://", "://worker:secret@") });
   const said: object[] = [];
-  const log = { info: () => {}, warn: (facts: object) => void said.push(facts) };
-  const { application } = await openApplication({ root: app.root, host: "here", log });
-  const { config, catalog } = application;
-  const hurried = {
-    ...systemClock,
-    elapsed: () => systemClock.elapsed() * 60,
-    sleep: (ms: number, signal?: AbortSignal) => systemClock.sleep(ms / 60, signal),
-  };
-  const fast = new Application(config, { catalog, log, clock: hurried, version: "0.0.0" });
-  onTestFinished(() => fast.close());
-  const run = await fast.start("clean", { hosts: ["here", "ghost"] });
+  const hear = (facts: object) => void said.push(facts);
+  const { application } = await app.open({ clock: hurried, hear });
+  const run = await application.start("clean", { hosts: ["here", "ghost"] });
   await expect(run.report()).rejects.toThrow(/Redis refuses what the run needs: NOPERM/);
   expect(said).toContainEqual(
     expect.objectContaining({ run: run.id, error: expect.stringMatching(/^NOPERM/) }),

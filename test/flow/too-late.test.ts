@@ -1,7 +1,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { Application } from "../../src/flow/application.ts";
+import { describe, expect, test } from "vitest";
 import type { Intent } from "../../src/flow/intent.ts";
 import { systemClock } from "../../src/system/clock.ts";
 import { diff, snapshot } from "../support/listing.ts";
@@ -58,12 +57,9 @@ describe("a run that was taken up, and whose worker was cut off", () => {
 test("of a run that is held up for hours, no further stage is begun", async () => {
   const app = littleApp();
   const service = await app.startService();
-  const { application: opened } = await app.open();
   let laterMs = 0;
   const clock = { ...systemClock, now: () => systemClock.now() + laterMs };
-  const log = { info: () => {}, warn: () => {} };
-  const application = new Application(opened.config, { catalog: opened.catalog, log, clock, version: "0" });
-  onTestFinished(() => application.close());
+  const { application } = await app.open({ clock });
   const reporting = (await application.start("shutdown")).report();
   await service.wasAsked();
   laterMs = 8 * HOUR;

@@ -1,6 +1,4 @@
-import { describe, expect, onTestFinished, test } from "vitest";
-import { Application } from "../../src/flow/application.ts";
-import { openApplication } from "../../src/flow/open.ts";
+import { describe, expect, test } from "vitest";
 import { systemClock } from "../../src/system/clock.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
@@ -122,15 +120,11 @@ describe("a worker", () => {
     await app.writeOldKeys(2);
     let backMs = 0;
     const clock = { ...systemClock, now: () => systemClock.now() - backMs };
-    const info = (_facts: object, message: string) => {
+    const hear = (_facts: object, message: string) => {
       if (message === "job begins") backMs = 60_000;
     };
-    const log = { info, warn: () => {} };
-    const { application } = await openApplication({ root: app.root, host: "here", log });
-    const { config, catalog } = application;
-    const setBack = new Application(config, { catalog, log, clock, version: "0.0.0" });
-    onTestFinished(() => setBack.close());
-    const report = await (await setBack.start("clean")).report();
+    const { application } = await app.open({ clock, hear });
+    const report = await (await application.start("clean")).report();
     expect(report.verdict).toBe("done");
     expect(report.jobs.map(({ status, totals }) => [status, totals.done])).toEqual([
       ["done", 1],
@@ -146,14 +140,9 @@ describe("a worker", () => {
     { aheadMs: 20_000, warns: undefined },
   ])("whose clock is $aheadMs ms ahead says: $warns", async ({ aheadMs, warns }) => {
     const app = littleApp();
-    const said: string[] = [];
-    const log = { info: () => {}, warn: (_facts: object, message: string) => void said.push(message) };
-    const { application } = await openApplication({ root: app.root, host: "here", log });
-    const { config, catalog } = application;
     const clock = { ...systemClock, now: () => systemClock.now() + aheadMs };
-    const wrong = new Application(config, { catalog, log, clock, version: "0.0.0" });
-    onTestFinished(() => wrong.close());
-    await wrong.startWorker();
+    const { application, said } = await app.open({ clock });
+    await application.startWorker();
     expect(said).toEqual(warns === undefined ? [] : [expect.stringContaining(warns)]);
   });
 

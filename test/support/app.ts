@@ -36,6 +36,12 @@ export interface Ran extends JobResult {
   targets(outcome: Outcome): string[];
 }
 
+/** Aborts a job as soon as it tells what it did. */
+export function abortedOnceTold(): Required<Pick<RunOptions, "signal" | "onProgress">> {
+  const abort = new AbortController();
+  return { signal: abort.signal, onProgress: () => abort.abort(new Error("enough")) };
+}
+
 /** An application: a root with its config, and its jobs, run one at a time on the true world. */
 export async function makeApp(config: string, redisUrl = "redis://127.0.0.1:1/0") {
   const root = realpathSync(temporaryDirectory());

@@ -5,8 +5,9 @@ import { dirname, join } from "node:path";
 import { Queue, Worker } from "bullmq";
 import { Redis } from "ioredis";
 import { killGroup, waitUntil } from "../../demo/processes.ts";
-import type { Application } from "../../src/flow/application.ts";
+import { Application } from "../../src/flow/application.ts";
 import { openApplication } from "../../src/flow/open.ts";
+import type { Clock } from "../../src/system/clock.ts";
 import { type CliOptions, type RunningCli, startCli } from "./cli.ts";
 import { onFinished } from "./finish.ts";
 import { temporaryDirectory } from "./temp.ts";
@@ -29,10 +30,17 @@ export interface Opened {
   readonly said: string[];
 }
 
-export interface HostOptions {
+interface HostOptions {
   /** Default: `here`. */
   readonly host?: string;
   readonly redisUrl?: string;
+}
+
+export interface OpenOptions extends HostOptions {
+  /** Default: the true one. */
+  readonly clock?: Clock;
+  /** Told all that is logged. */
+  readonly hear?: (facts: object, message: string) => void;
 }
 
 export interface WorkerOptions extends HostOptions {
@@ -105,11 +113,17 @@ export class LittleApp {
   }
 
   /** The application as one process sees it; closed when the test has finished. */
-  async open({ host = "here", redisUrl }: HostOptions = {}): Promise<Opened> {
+  async open({ host = "here", redisUrl, clock, hear }: OpenOptions = {}): Promise<Opened> {
     const said: string[] = [];
-    const hear = (_facts: object, message: string) => void said.push(message);
-    const log = { info: hear, warn: hear };
-    const { application } = await openApplication({ root: this.root, host, redisUrl, log });
+    const note = (facts: object, message: string) => {
+      said.push(message);
+      hear?.(facts, message);
+    };
+    const log = { info: note, warn: note };
+    const { application: opened } = await openApplication({ root: this.root, host, redisUrl, log });
+    const { config, catalog } = opened;
+    const application =
+      clock === undefined ? opened : new Application(config, { catalog, log, clock, version: "0.0.0" });
     onFinished(() => application.close());
     return { application, said };
   }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { lookAt } from "../../src/system/file-entry.ts";
 import { lineWriter } from "../../src/system/line-writer.ts";
-import { makeApp } from "../support/app.ts";
+import { abortedOnceTold, makeApp } from "../support/app.ts";
 import { age, DAY, HOUR, put, stoppedClock } from "../support/hands.ts";
 import { CALLED, leftIn, manifestIn, sweepers, writtenDown } from "../support/sweeping.ts";
 
@@ -214,13 +214,7 @@ test("a lot that is lost with its sweeper is removed without it: nothing is left
 
 test("when a run is aborted what was begun is finished and told, and nothing else goes", async () => {
   const app = await appWith(6_000, 150);
-  const abort = new AbortController();
-  const onProgress = () => abort.abort(new Error("enough"));
-  const { error, report } = await app.run("clean-temp-files", {
-    ...CALLED,
-    signal: abort.signal,
-    onProgress,
-  });
+  const { error, report } = await app.run("clean-temp-files", { ...CALLED, ...abortedOnceTold() });
   expect(String(error)).toContain("enough");
   expect(report.totals.done).toBeGreaterThan(0);
   expect(app.left().length).toBe(6_000 - report.totals.done);

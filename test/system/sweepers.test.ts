@@ -10,7 +10,7 @@ import { readProcess } from "../../src/system/proc.ts";
 import { isSafeShutdown } from "../../src/system/strays.ts";
 import { REMEMBERED } from "../../src/system/sweep.ts";
 import { Sweepers } from "../../src/system/sweepers.ts";
-import { makeApp } from "../support/app.ts";
+import { abortedOnceTold, makeApp } from "../support/app.ts";
 import { DAY, put } from "../support/hands.ts";
 import { diff, snapshot } from "../support/listing.ts";
 import { CALLED, leftIn, sweepers, writtenDown } from "../support/sweeping.ts";
@@ -146,13 +146,7 @@ test("a directory that something is put into between look and removal stays whol
 
 test("what was begun when a run is aborted is told", async () => {
   const app = await planted();
-  const abort = new AbortController();
-  const onProgress = () => abort.abort(new Error("enough"));
-  const { error, report } = await app.run("clean-temp-files", {
-    ...CALLED,
-    signal: abort.signal,
-    onProgress,
-  });
+  const { error, report } = await app.run("clean-temp-files", { ...CALLED, ...abortedOnceTold() });
   expect(String(error)).toContain("enough");
   const gone = (await planted()).root;
   const files = (root: string) => leftIn(root).filter((path) => /\.log\.|pyc$|__pycache__$/.test(path));
