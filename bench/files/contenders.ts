@@ -31,15 +31,25 @@ export const script: Contender = {
 };
 
 const BARE_LOOP = fileURLToPath(new URL("./bare-loop.mjs", import.meta.url));
+const CHECKED_LOOP = fileURLToPath(new URL("./checked-loop.mjs", import.meta.url));
 
 /** What Node needs for the calls alone. */
-export const bareNode: readonly Contender[] = [
-  { what: "Node alone: list, look once, unlink; no checks", command: [process.execPath, BARE_LOOP, "1"] },
-  {
-    what: "Node alone: the same with two looks, in two processes",
-    command: ["sh", "-ec", `for part in 0 1; do '${process.execPath}' '${BARE_LOOP}' 2 $part 2 & done; wait`],
+export const bareNode = {
+  once: {
+    what: "Node alone: list, look once, unlink; no checks",
+    command: [process.execPath, BARE_LOOP, "1"],
   },
-];
+  twice: inTwo("Node alone: the same with two looks, in two processes", `'${BARE_LOOP}' 2`),
+  checked: inTwo(
+    "Node alone, in two processes: what the safety rules ask for, in a plain loop",
+    `'${CHECKED_LOOP}'`,
+  ),
+} satisfies Record<string, Contender>;
+
+function inTwo(what: string, program: string): Contender {
+  const loop = `for part in 0 1; do '${process.execPath}' ${program} $part 2 & done; wait`;
+  return { what, command: ["sh", "-ec", loop] };
+}
 
 /** Other tools, as far as they are on this machine; `scratch` is a directory for what they need. */
 export function peers(scratch: string): Contender[] {

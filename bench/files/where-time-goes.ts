@@ -21,12 +21,18 @@ export interface Places {
   readonly scratch: string;
 }
 
-/** Each once more, watched: what it takes of the processors, and what the job's process does meanwhile; in Markdown. */
+/** Where the time goes, in Markdown, and how long ours takes to load. */
+interface Account {
+  readonly text: string;
+  readonly loadingMs: number;
+}
+
+/** Each once more, watched: what it takes of the processors, and what the job's process does meanwhile. */
 export async function whereTimeGoes(
   others: readonly Contender[],
   ours: Contender,
   { work, fresh, scratch }: Places,
-): Promise<string> {
+): Promise<Account> {
   const costs: Cost[] = [];
   for (const { what, command } of others) {
     await fresh();
@@ -45,7 +51,7 @@ export async function whereTimeGoes(
   const amount = availableParallelism();
   const least = secondsOf(loading) + (total - secondsOf(loading)) / amount;
   await fresh();
-  return [
+  const text = [
     `Where the time goes, in seconds of one processor, as the kernel counts them in one more run of each:`,
     [
       "| what | user | system | both |",
@@ -58,6 +64,7 @@ export async function whereTimeGoes(
     `So ours, ${total.toFixed(1)} in all, takes at least ${least.toFixed(1)} s on ${amount} processors, even if nobody ever ` +
       `waits: to load, then the rest on all at once. ${await profiled(ours.command, work, join(scratch, "profile"))}`,
   ].join("\n\n");
+  return { text, loadingMs: loading.userMs + loading.systemMs };
 }
 
 async function watched(command: readonly string[], cwd: string): Promise<readonly Taken[]> {
