@@ -1,5 +1,5 @@
 import type { RunReport } from "../report/report.ts";
-import { settlesWithin } from "../system/clock.ts";
+import { LONGEST_MS, settlesWithin } from "../system/clock.ts";
 import { type InlineOptions, runInline } from "./inline.ts";
 import type { Intent } from "./intent.ts";
 import { type FollowOptions, type Run, unfinished } from "./run.ts";
@@ -37,10 +37,10 @@ export class InlineRun implements Run {
     this.#watchers.add(watch);
     try {
       this.#report ??= this.#begin();
-      const isLate =
-        withinMs !== undefined && !(await settlesWithin(this.#report, withinMs, this.#options.clock));
+      const longestMs = withinMs ?? LONGEST_MS;
+      const isLate = !(await settlesWithin(this.#report, longestMs, this.#options.clock, signal));
       signal?.throwIfAborted();
-      if (isLate) throw unfinished(this.id, follow, this.engine);
+      if (isLate && withinMs !== undefined) throw unfinished(this.id, follow, this.engine);
       return await this.#report;
     } finally {
       this.#watchers.delete(watch);

@@ -45,12 +45,20 @@ export function oneAtATime(act: () => Promise<unknown>): () => void {
   };
 }
 
-/** Waits until `work` has settled, but no longer than `ms`; answers whether it has. Never rejects. */
-export async function settlesWithin(work: Promise<unknown>, ms: number, clock: Clock): Promise<boolean> {
+/** The longest that a timer can wait: 24 days. */
+export const LONGEST_MS = 2 ** 31 - 1;
+
+/** Waits until `work` has settled, but no longer than `ms`, or until `signal` aborts; answers whether it has. Never rejects. */
+export async function settlesWithin(
+  work: Promise<unknown>,
+  ms: number,
+  clock: Clock,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const settled = new AbortController();
   const end = () => settled.abort();
   work.then(end, end);
-  await clock.sleep(ms, settled.signal);
+  await clock.sleep(ms, signal === undefined ? settled.signal : AbortSignal.any([settled.signal, signal]));
   return settled.signal.aborted;
 }
 

@@ -86,6 +86,21 @@ describe.each([
     expect(await app.redis.keys(`${app.name}:message:*`)).toEqual([]);
   });
 
+  test("is followed until the follower's signal, and goes on", async () => {
+    const app = littleApp();
+    const service = await app.startService();
+    const { application } = await app.open();
+    const run = await application.start("shutdown", { inline });
+    const ending = new AbortController();
+    const followed = run.report({ signal: ending.signal });
+    await service.wasAsked();
+    ending.abort(new Error("no more of it"));
+    await expect(followed).rejects.toThrow("no more of it");
+    expect(isAlive(service.pid)).toBe(true);
+    service.letGo();
+    expect(await run.report()).toMatchObject({ verdict: "done" });
+  });
+
   test("in plan mode says what apply would do, and touches nothing", async () => {
     const app = littleApp();
     await app.writeOldKeys(3);
