@@ -1,8 +1,6 @@
 import { SafeShutdownError } from "../errors.ts";
 import type { Application } from "../flow/application.ts";
 import { openApplication } from "../flow/open.ts";
-import { startSchedule } from "../flow/schedule.ts";
-import { systemClock } from "../system/clock.ts";
 import { Supervisor } from "../system/supervisor.ts";
 import type { Invocation } from "./invocation.ts";
 import { logOf } from "./log.ts";
@@ -27,10 +25,7 @@ export async function work({ options, terminal }: Invocation): Promise<number> {
   );
   try {
     const worker = await application.startWorker(); // throws when Redis cannot be reached
-    const { config, catalog } = application;
-    const about = { config, catalog, queues: worker.queues, clock: systemClock, log };
-    const stopSchedule = await startSchedule(about);
-    const { app, host, root, schedule } = config;
+    const { app, host, root, schedule } = application.config;
     log.info({ app, root, schedule: schedule.length, pid: process.pid }, "the maintenance worker is up");
     isUp = true;
     supervisor.ready(`looks after ${app} in ${root}`);
@@ -40,7 +35,6 @@ export async function work({ options, terminal }: Invocation): Promise<number> {
     process.once("SIGINT", () => process.exit(130)).once("SIGTERM", () => process.exit(1));
     supervisor.stopping();
     log.info(ending, "stopping: current jobs may finish");
-    await stopSchedule();
     if ("lastWord" in ending) throw gaveUp(ending.lastWord, application);
   } finally {
     await application.close();

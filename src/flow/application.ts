@@ -161,8 +161,8 @@ export class Application {
   }
 
   /**
-   * Starts a worker of this host in this process, once. It runs jobs, and leaves it to `safe-shutdown worker` to fire the
-   * schedule. Throws `refused`, `redis-unreachable`.
+   * Starts a worker of this host in this process, once: it runs jobs and fires the schedule, as `safe-shutdown worker`
+   * does, until it is closed. Throws `refused`, `redis-unreachable`.
    */
   async startWorker(): Promise<MaintenanceWorker> {
     try {

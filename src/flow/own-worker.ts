@@ -36,16 +36,22 @@ export class OwnWorker {
 
   /**
    * Starts it, once; `isCommand` says that it works only as long as a command takes, so that others do not count on
-   * it. Throws `refused` when another worker has the same host name and looks after another directory, or works on
-   * another machine: each would do the other's jobs, in the wrong place.
+   * it. One that is asked for to last fires the schedule too. Throws `refused` when another worker has the same host
+   * name and looks after another directory, or works on another machine: each would do the other's jobs, in the wrong
+   * place.
    */
-  start(isCommand: boolean): Promise<MaintenanceWorker> {
+  async start(isCommand: boolean): Promise<MaintenanceWorker> {
     const starting = this.#worker ?? this.#start(isCommand);
     this.#worker = starting;
-    starting.catch(() => {
+    try {
+      const worker = await starting;
+      if (!isCommand) await worker.stay();
+      return worker;
+    } catch (error) {
       if (this.#worker === starting) this.#worker = undefined;
-    });
-    return starting;
+      await starting.then((worker) => worker.close(0)).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** Works for this host if nobody else does; with `lasting`, somebody else must, or it throws `refused`. */
@@ -67,13 +73,23 @@ export class OwnWorker {
     await (await this.#worker)?.signOff();
   }
 
-  /** Ends it, if there is one, and answers what it did as a command's worker; current jobs may finish. */
-  async close(): Promise<Done | undefined> {
-    const [own] = await Promise.allSettled([this.#worker]);
+  /** Ends it, if there is one; current jobs may finish. */
+  async close(): Promise<void> {
+    const worker = await this.#current();
     this.#worker = undefined;
-    if (own.status === "rejected" || own.value === undefined) return undefined;
-    await own.value.close();
-    return own.value.results;
+    await worker?.close();
+  }
+
+  /** Ends it if it works for a command only, and answers what it did; current jobs may finish. */
+  async closeCommand(): Promise<Done | undefined> {
+    const worker = await this.#current();
+    if (worker?.isCommand !== true) return undefined;
+    await this.close();
+    return worker.results;
+  }
+
+  async #current(): Promise<MaintenanceWorker | undefined> {
+    return this.#worker?.catch(() => undefined);
   }
 
   /** After a reboot the heartbeat of before may still be there, of another boot: a lasting worker looks again. */

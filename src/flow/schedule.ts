@@ -36,33 +36,27 @@ export interface ScheduleOptions extends Place {
   readonly config: Config;
   readonly queues: Queues;
   readonly log: Log;
+  /** Ends it. */
+  readonly signal: AbortSignal;
 }
 
 interface Firing extends ScheduleOptions {
-  /** The schedule is over. */
-  readonly signal: AbortSignal;
   /** When it was told last that slots of an entry could not be queued. */
   readonly told: Map<string, number>;
 }
 
-/** Fires the schedule until stopped; first makes up for what was missed. */
-export async function startSchedule(options: ScheduleOptions): Promise<() => Promise<void>> {
-  const { config } = options;
-  const over = new AbortController();
-  if (!(await forgetGone(options))) void forgetGoneLater(options, over.signal);
-  const about: Firing = { ...options, signal: over.signal, told: new Map() };
-  const tasks = await Promise.all(
-    config.schedule.map(async (entry) => {
-      const task = tickerOf(entry, (slot) => firePatiently(entry, slot, about));
-      await task.start(); // first, so that no slot falls between what is made up and what is ticked
-      await makeUp(entry, about);
-      return task;
-    }),
+/** Fires the schedule until the signal; resolves when it ticks, and what was missed is known. */
+export async function startSchedule(options: ScheduleOptions): Promise<void> {
+  const { config, signal } = options;
+  if (!(await forgetGone(options))) void forgetGoneLater(options);
+  if (signal.aborted) return;
+  const about: Firing = { ...options, told: new Map() };
+  const tickers = config.schedule.map((entry) =>
+    tickerOf(entry, (slot) => firePatiently(entry, slot, about)),
   );
-  return async () => {
-    over.abort();
-    for (const task of tasks) await task.destroy();
-  };
+  signal.addEventListener("abort", () => tickers.forEach((ticker) => void ticker.destroy()));
+  await Promise.all(tickers.map((ticker) => ticker.start())); // first, so that no slot falls between what is made up and what is ticked
+  await Promise.all(config.schedule.map((entry) => makeUp(entry, about)));
 }
 
 /** Entries that are in no config any more; those that another live worker has in its own are not: then it answers `false`. */
@@ -78,7 +72,8 @@ async function forgetGone({ config, queues, clock }: ScheduleOptions): Promise<b
 }
 
 /** The other may have been a heartbeat of before the config was changed. */
-async function forgetGoneLater(options: ScheduleOptions, signal: AbortSignal): Promise<void> {
+async function forgetGoneLater(options: ScheduleOptions): Promise<void> {
+  const { signal } = options;
   await options.clock.sleep(HEARTBEAT_GONE_MS, signal);
   if (!signal.aborted) await forgetGone(options).catch(() => undefined); // the next start forgets it
 }

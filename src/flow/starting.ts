@@ -126,10 +126,13 @@ export class Starter {
     return newRunId(this.#options.clock.now(), randomBytes(3).toString("hex"));
   }
 
-  /** Only where this process is the worker of the run's only host: what it did already is not done again. */
+  /**
+   * Only where this process is the worker of the run's only host, as a command: what it did already is not done again. A
+   * worker that lasts goes on with it when Redis is back.
+   */
   async #finishHere(run: string, intent: Intent, startedAtMs: number): Promise<Run | undefined> {
     if (intent.hosts.some((host) => host !== this.#options.config.host)) return undefined;
-    const done = await this.#options.worker.close();
+    const done = await this.#options.worker.closeCommand();
     return done && this.#inlineRun(run, intent, { done, startedAtMs });
   }
 

@@ -64,16 +64,20 @@ export class MaintenanceWorker {
   /** What it did, by the ids of the tasks; a lasting worker remembers it only until Redis has taken it. */
   readonly results = new Recent<JobResult>();
   readonly #options: MaintenanceWorkerOptions;
+  #info: WorkerInfo;
   readonly #redis: RedisClient;
   readonly #queues: Queues;
   readonly #workers: AbandonableWorker[];
   readonly #refusals: Refusals;
   readonly #stopBeating: () => void;
+  readonly #closed = new AbortController();
   #closing: Promise<void> | undefined;
+  #staying: Promise<void> | undefined;
 
   private constructor(options: MaintenanceWorkerOptions, redis: RedisClient, queues: Queues) {
     const { config, catalog, clock, log, info } = options;
     this.#options = options;
+    this.#info = info;
     this.#redis = redis;
     this.#queues = queues;
     const post: Post = {
@@ -108,7 +112,7 @@ export class MaintenanceWorker {
     });
     this.#stopBeating = every(
       HEARTBEAT_MS,
-      oneAtATime(() => beat(queues, info, clock.now()).catch((error) => this.#hear(error))),
+      oneAtATime(() => beat(queues, this.#info, clock.now()).catch((error) => this.#hear(error))),
     );
   }
 
@@ -130,9 +134,15 @@ export class MaintenanceWorker {
     }
   }
 
-  /** The queues it works on, for the schedule. */
-  get queues(): Queues {
-    return this.#queues;
+  /** Whether it works only as long as a command takes. */
+  get isCommand(): boolean {
+    return this.#info.isCommand;
+  }
+
+  /** Stays until it is closed, also if it was a command's so far: others count on it, and it fires the schedule. */
+  stay(): Promise<void> {
+    this.#staying ??= this.#stay();
+    return this.#staying;
   }
 
   /**
@@ -147,12 +157,21 @@ export class MaintenanceWorker {
   /** Tells others that this worker takes no job any more. */
   signOff(): Promise<void> {
     this.#stopBeating();
-    const { info, clock } = this.#options;
-    return signOff(this.#queues, info, clock.now());
+    return signOff(this.#queues, this.#info, this.#options.clock.now());
+  }
+
+  async #stay(): Promise<void> {
+    const { config, catalog, clock, log } = this.#options;
+    this.#info = { ...this.#info, isCommand: false };
+    await beat(this.#queues, this.#info, clock.now());
+    const { startSchedule } = await import("./schedule.ts"); // node-cron is loaded only where it is needed
+    const about = { config, catalog, queues: this.#queues, clock, log };
+    await startSchedule({ ...about, signal: this.#closed.signal });
   }
 
   async #close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
+    this.#closed.abort();
     this.#refusals.stop();
     const isThere = this.#redis.status === "ready";
     const signedOff = settlesWithin(this.signOff(), isThere ? SIGN_OFF_MS : CLOSE_MS, clock);
@@ -184,7 +203,7 @@ export class MaintenanceWorker {
     // BullMQ passes the signal only to a function that names three parameters
     const worker = new AbandonableWorker(queue, (job, token, signal) => process(job, token, signal), options);
     worker.on("error", (error) => this.#hear(error));
-    if (!this.#options.info.isCommand) worker.on("completed", ({ id = "" }) => void this.results.delete(id));
+    worker.on("completed", ({ id = "" }) => this.isCommand || this.results.delete(id));
     worker.on("lockRenewalFailed", (ids) => {
       for (const id of ids) worker.cancelJob(id, "the job's lock was lost");
     });

@@ -22,6 +22,19 @@ describe("when no worker is alive", () => {
     expect(await application.workers()).toEqual([]);
   });
 
+  test("one that works for a command stays when a worker is asked for: others count on it, and it ticks", async () => {
+    const app = littleApp({ schedule: [{ name: "tidy", run: "clean", cron: "0 0 29 2 *" }] });
+    const { application } = await app.open();
+    await (await application.start("clean")).report();
+    expect(await app.redis.exists(app.key("slots"))).toBe(0);
+    await Promise.all([application.startWorker(), application.startWorker()]);
+    expect(await application.workers()).toMatchObject([{ pid: process.pid, isCommand: false }]);
+    expect(await app.redis.zrange(app.key("slots"), "0", "-1")).toEqual(["tidy"]);
+    expect(await (await application.start("clean", { detach: true })).report()).toMatchObject({
+      verdict: "done",
+    });
+  });
+
   test("so is the built program, which leaves nothing behind", async () => {
     const app = littleApp();
     const { result } = app.startCli(["clean", "--yes", "--json", "--host", "here"]);

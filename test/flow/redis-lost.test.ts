@@ -176,6 +176,24 @@ test("whoever only follows a run is told that Redis was lost, where to look late
   service.letGo();
 });
 
+test("a worker that stays is not given up for a run that its process follows: it goes on when Redis is back", async () => {
+  const redis = await useRedis({ options: { appendonly: "yes", appendfsync: "always" } });
+  const crawler = { name: "crawler", pidFiles: "pids/crawler.pid", matches: "crawler-service", grace: "12h" };
+  const app = new LittleApp({ redisUrl: redis.url, config: { stageDeadline: "1d", services: [crawler] } });
+  const service = await app.startService();
+  const application = await openHurried(app);
+  await application.startWorker();
+  const run = await application.start("shutdown");
+  const reporting = run.report();
+  await service.wasAsked();
+  await redis.kill();
+  await expect(reporting).rejects.toMatchObject({ code: "redis-unreachable" });
+  await redis.start();
+  service.letGo();
+  expect(await run.report()).toMatchObject({ run: run.id, engine: "queue", verdict: "done" });
+  expect(await application.workers()).toMatchObject([{ pid: process.pid, isCommand: false }]);
+});
+
 test("leaving off following ends the following at once, and the run goes on", async () => {
   const redis = await useRedis();
   const app = new LittleApp({ redisUrl: redis.url });
