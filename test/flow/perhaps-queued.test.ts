@@ -14,12 +14,12 @@ import { useRedisProxy } from "../support/redis-proxy.ts";
 const pause = (app: LittleApp, ms: number) => app.redis.call("CLIENT", "PAUSE", String(ms), "WRITE");
 const idsIn = (app: LittleApp, flow: string) => app.redis.zrange(app.key("history", flow), "0", "-1");
 
-/** An application whose worker is up, in this process; the service ends when it is asked to. */
-async function setUp(redisUrl: string, clock = systemClock) {
+/** An application whose worker is up, in this process, unless it is to be a command's. */
+async function setUp(redisUrl: string, { clock = systemClock, stays = true } = {}) {
   const app = new LittleApp({ redisUrl });
   const service = await app.startService();
   const { application } = await app.open({ clock });
-  await application.startWorker();
+  if (stays) await application.startWorker();
   return { app, service, application };
 }
 
@@ -79,7 +79,7 @@ test("a detached one says that it may be run yet", async () => {
 test("one that is done here in the end is not done again, should Redis carry it out after all", async () => {
   const redis = await useRedis();
   const proxy = await useRedisProxy(redis.port);
-  const { app, service, application } = await setUp(proxy.url, hurried);
+  const { app, service, application } = await setUp(proxy.url, { clock: hurried, stays: false });
   const held = proxy.holdBefore({ text: "stop apply on here" });
   const starting = application.start("stop");
   const { cut } = await held;
