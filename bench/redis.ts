@@ -27,7 +27,7 @@ const CLI = fileURLToPath(new URL("../dist/src/cli/main.js", import.meta.url));
 const ROUNDS = Number(process.env.ROUNDS ?? 3);
 const MATCHING = Number(process.env.KEYS ?? 1_000_000);
 const [FEW, MANY] = [MATCHING / 100, 10 * MATCHING];
-const OURS = "**safe-shutdown**, with a look at type and age, 2 ms a call";
+const OURS = "**safe-shutdown**, with a look at type and age, the default budget of 2 ms";
 const LIMIT = "one blocking script call, with the same look";
 const BY_HAND = "`redis-cli --scan` into `xargs redis-cli unlink`, no look at the age";
 const TYPED = "**safe-shutdown**, the same with `type: string` in its rule";
@@ -153,10 +153,10 @@ async function whereItGoes(client: Redis, measurements: readonly Measurement[]):
   const least = (heldMs + calls * bareMs) / medianOf(measurements, LIMIT);
   return (
     `Where our time goes: ${calls.toLocaleString("en")} calls of ${(heldMs / calls).toFixed(2)} ms are ` +
-    `${((100 * heldMs) / tookMs).toFixed(0)} % of it; the rest lies between two calls, ${betweenMs.toFixed(2)} ms each, in which ` +
-    "two idle processors wake up, Node asks for the next page, and Redis is everybody else's. A loop that does nothing but " +
-    `call again, a script that only counts for as long, waits ${bareMs.toFixed(2)} ms: with pages of this length, one at a ` +
-    `time, nobody on Node comes below ${least.toFixed(2)} times the blocking call.`
+    `${((100 * heldMs) / tookMs).toFixed(0)} % of it, two on their way at once; the rest lies between them, ` +
+    `${betweenMs.toFixed(2)} ms each, in which Redis answers, reads the next one, and is everybody else's. Two loops that do ` +
+    `nothing but call again, a script that only counts for as long, lose ${bareMs.toFixed(2)} ms: with pages of this length ` +
+    `nobody on Node comes below ${least.toFixed(2)} times the blocking call.`
   );
 }
 

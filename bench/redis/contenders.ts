@@ -70,28 +70,38 @@ const BARE_CALLS = 1_000;
 
 /**
  * What no client of this kind gets below: how long Redis waits between two calls, in ms, when all that its client does is
- * to call again. The script only counts, for as long as `heldMs`.
+ * to call again, with two calls on their way at once. The script only counts, for as long as `heldMs`.
  */
 export async function bareGapMs(redis: Redis, heldMs: number): Promise<number> {
+  const second = redis.duplicate();
+  try {
+    return await gapMs(redis, second, heldMs);
+  } finally {
+    second.disconnect();
+  }
+}
+
+async function gapMs(redis: Redis, second: Redis, heldMs: number): Promise<number> {
+  const callOften = async (sha: string, steps: number, calls: number) => {
+    await redis.config("RESETSTAT");
+    const startedAt = performance.now();
+    const one = async (client: Redis) => {
+      for (let call = 0; call < calls / 2; call += 1) await client.evalsha(sha, 0, steps);
+    };
+    await Promise.all([one(redis), one(second)]);
+    const took = (performance.now() - startedAt) / calls;
+    const [, micros] = /^cmdstat_evalsha:calls=\d+,usec=(\d+)/m.exec(await redis.info("commandstats")) ?? [];
+    return { held: Number(micros) / 1_000 / calls, took };
+  };
   const count = "local sum = 0 for i = 1, ARGV[1] do sum = sum + i % 7 end return sum";
   const sha = String(await redis.script("LOAD", count));
   let steps = 100_000;
   for (let round = 0; round < 3; round += 1) {
-    const { held } = await callOften(redis, sha, steps, 100);
+    const { held } = await callOften(sha, steps, 100);
     steps = Math.round((steps * heldMs) / held);
   }
-  const { held, took } = await callOften(redis, sha, steps, BARE_CALLS);
+  const { held, took } = await callOften(sha, steps, BARE_CALLS);
   return took - held;
-}
-
-/** The time of one call, in ms, as seen by Redis and from here. */
-async function callOften(redis: Redis, sha: string, steps: number, calls: number) {
-  await redis.config("RESETSTAT");
-  const startedAt = performance.now();
-  for (let call = 0; call < calls; call += 1) await redis.evalsha(sha, 0, steps);
-  const took = (performance.now() - startedAt) / calls;
-  const [, micros] = /^cmdstat_evalsha:calls=\d+,usec=(\d+)/m.exec(await redis.info("commandstats")) ?? [];
-  return { held: Number(micros) / 1_000 / calls, took };
 }
 
 /** ioredis as its documentation has it; no look at the age. */

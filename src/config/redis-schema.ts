@@ -101,7 +101,9 @@ export const redis = z.strictObject({
   url: redisUrl.default("redis://127.0.0.1:6379/0").meta({
     description: "The application's Redis: pruned, and the queue's home unless queue.url names another.",
   }),
-  latencyBudget: duration.prefault("2ms").meta({ description: "How long one script call may hold Redis." }),
+  latencyBudget: duration
+    .prefault("2ms")
+    .meta({ description: "How long script calls may hold Redis at a stretch." }),
   maxKeysPerSecond: z.int().positive().optional().meta({
     description:
       "How many matching keys of a server are looked at in a second; as fast as it goes unless given.",

@@ -24,13 +24,13 @@ export class KeyRoom {
     this.#rule = rule;
   }
 
-  /** How many keys, to be settled, and how many bytes: 0 only when nothing is left and nothing can come back. */
+  /** How many keys, to be settled, and how many bytes: fewer than a page may have only when nothing can come back. */
   async borrow(): Promise<{ readonly keys: number; readonly bytes: number | undefined }> {
     for (;;) {
       const { amount, bytes } = this.#quota.roomFor(this.#rule);
       const isBounded = Number.isFinite(bytes);
       const keys = Math.max(0, Math.min(amount - this.#lent, MOST_PER_PAGE));
-      if (this.#lent === 0 || (keys > 0 && !isBounded)) {
+      if (this.#lent === 0 || (keys === MOST_PER_PAGE && !isBounded)) {
         this.#lent += keys;
         return { keys, bytes: isBounded ? bytes : undefined };
       }

@@ -8,7 +8,8 @@ import { mayMeanResults } from "./celery-script.ts";
 import type { Clock } from "./clock.ts";
 import { inParallel } from "./in-parallel.ts";
 import { KeyRoom } from "./key-room.ts";
-import { type PrunePage, pass } from "./prune-pass.ts";
+import { Pace } from "./pace.ts";
+import { type PassOptions, type PrunePage, pass, workOf } from "./prune-pass.ts";
 import type { Quota } from "./quota.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { addressOf, connectRedis, isConnectionLoss } from "./redis-connection.ts";
@@ -18,7 +19,7 @@ import { topologyOf } from "./topology.ts";
 
 export interface KeyspaceOptions {
   readonly mode: Mode;
-  /** How long one script call may hold Redis. */
+  /** How long script calls may hold Redis at a stretch. */
   readonly latencyBudgetMs: number;
   /** How many matching keys of a server may be looked at in a second; `undefined`: any number. */
   readonly maxKeysPerSecond: number | undefined;
@@ -33,6 +34,8 @@ const MAX_SCANS = 50;
 /** How long a Sentinel or a Cluster may take to have another master. */
 const FAILOVER_MS = 20_000;
 const RETRY_MS = 250;
+/** From so many keys on a server is scanned over two connections: it takes more than a few calls. */
+const WORTH_TWO = 10_000;
 
 /** The hands that look at and prune Redis. Removals happen in the server, page by page, see `PRUNE_PAGE`. */
 export class Keyspace {
@@ -106,8 +109,8 @@ export class Keyspace {
   }
 
   async *#pruneServer(server: Redis, rule: PruneRule, room: KeyRoom): AsyncGenerator<PrunePage> {
-    const { mode, latencyBudgetMs, protectedKeys, ...options } = this.#options;
-    const { uptimeSeconds, hasTrueIdleTimes, isClusterNode } = await stateOfServer(server);
+    const { mode, latencyBudgetMs, maxKeysPerSecond, protectedKeys, clock, signal } = this.#options;
+    const { uptimeSeconds, hasTrueIdleTimes, isClusterNode, runId } = await stateOfServer(server);
     if (isClusterNode && parseRedisUrl(rule.url).kind !== "cluster") {
       const where = `Redis at ${addressOf(rule.url)}`;
       throw new SafeShutdownError(
@@ -124,7 +127,7 @@ export class Keyspace {
       age: rule.age,
       withoutTtl: rule.withoutTtl,
       protected: guardFor(rule.keys, protectedKeys),
-      budgetMicros: latencyBudgetMs * 1_000,
+      longestMicros: 4_000 * latencyBudgetMs,
       maxScans: MAX_SCANS,
       trustIdle: hasTrueIdleTimes,
       uptimeSeconds,
@@ -132,10 +135,25 @@ export class Keyspace {
       readsValues: isCelery || rule.age.some(({ kind }) => READING.includes(kind)),
       oneByOne: isClusterNode,
     };
+    const size = await answerOf(server, server.dbsize());
+    const second = size >= WORTH_TWO && !isClusterNode ? await this.#secondTo(runId, rule) : undefined;
+    const callers = second === undefined ? 1 : 2;
+    const pace = new Pace({ maxKeysPerSecond, callers, clock, work: () => workOf(server) });
+    const about = { intent, size, latencyBudgetMs, room, pace, signal };
+    if (second === undefined) yield* this.#pass(server, { ...about, part: "all" });
+    else {
+      yield* inParallel([
+        this.#pass(server, { ...about, part: "even" }),
+        this.#pass(second, { ...about, part: "odd" }),
+      ]);
+    }
+  }
+
+  async *#pass(server: Redis, options: PassOptions): AsyncGenerator<PrunePage> {
     try {
-      for await (const page of pass(server, { ...options, intent, room })) {
+      for await (const page of pass(server, options)) {
         yield page;
-        if (page.kept.has("limit")) throw room.refusal();
+        if (page.kept.has("limit")) throw options.room.refusal();
       }
     } catch (error) {
       if (options.signal.aborted || error instanceof SafeShutdownError) throw error;
@@ -143,8 +161,18 @@ export class Keyspace {
     }
   }
 
-  async #connect(url: string, db?: number): Promise<RedisClient> {
-    const key = `${url} ${db ?? ""}`;
+  /** Another connection to a server, if it takes one more, and if the same server is behind the address again. */
+  async #secondTo(runId: string, { url, db }: PruneRule): Promise<Redis | undefined> {
+    try {
+      const [second] = serversOf(await this.#connect(url, db, 2));
+      return second !== undefined && (await stateOfServer(second)).runId === runId ? second : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  async #connect(url: string, db?: number, nth = 1): Promise<RedisClient> {
+    const key = keyOf(url, db, nth);
     const known = this.#connections.get(key);
     if (known !== undefined) return known;
     const connection = connectRedis(url, { commandTimeout: 10_000, ...(db !== undefined && { db }) });
@@ -160,9 +188,10 @@ export class Keyspace {
     const { clock, signal } = this.#options;
     const deadlineMs = clock.elapsed() + FAILOVER_MS;
     for (;;) {
-      const [old] = await Promise.allSettled([this.#connections.get(`${url} ${db}`)]);
+      const key = keyOf(url, db);
+      const [old] = await Promise.allSettled([this.#connections.get(key)]);
       if (old.status === "fulfilled") old.value?.disconnect();
-      this.#connections.delete(`${url} ${db}`);
+      this.#connections.delete(key);
       signal.throwIfAborted();
       try {
         return await this.#connect(url, db);
@@ -172,6 +201,10 @@ export class Keyspace {
       }
     }
   }
+}
+
+function keyOf(url: string, db: number | undefined, nth = 1): string {
+  return `${url} ${db ?? ""} ${nth}`;
 }
 
 /** The rungs that read something of unknown size. */

@@ -1,60 +1,116 @@
 import type { Clock } from "./clock.ts";
 
 /** What one script call did. */
-export interface PageCost {
-  readonly keys: number;
+export interface CallCost {
+  /** Keys that it looked at. */
+  readonly matched: number;
   /** How long it held the server. */
   readonly heldMs: number;
 }
 
+/** What a server has done since it started. */
+export interface ServerWork {
+  readonly cpuSeconds: number;
+  /** Requests that it read, of all clients; `NaN` where it does not tell. */
+  readonly requests: number;
+}
+
+export interface PaceOptions {
+  readonly maxKeysPerSecond: number | undefined;
+  /** How many calls may be on their way at once while nobody else asks the server for anything. */
+  readonly callers: number;
+  readonly clock: Clock;
+  readonly work: () => Promise<ServerWork>;
+}
+
 /** Below this share of the server's time others are not noticed: it is what our own connection costs. */
 const QUIET_SHARE = 0.1;
+/** Who waits for work and shows that he lives asks for less than that. */
+const FEW_REQUESTS_PER_SECOND = 100;
 const LONGEST_PAUSE_MS = 100;
 const LOOK_MS = 200;
 
+interface Look extends ServerWork {
+  readonly atMs: number;
+  readonly heldMs: number;
+  readonly asked: number;
+}
+
 /**
- * How long to leave Redis alone between two script calls. Of the time that others leave it, pruning takes as small a
- * share as they leave: on a server that others keep busy half of the time it works half of the rest.
- * `maxKeysPerSecond` bounds the whole.
+ * When the next script call may be made. One at a time, and between two of them the server is everybody else's. While
+ * nobody else is there, two are on their way at once, of half the length each, so that the server does not wait for us.
+ * Of the time that others leave it, pruning takes as small a share as they leave: on a server that others keep busy
+ * half of the time it works half of the rest. `maxKeysPerSecond` bounds the whole.
  */
 export class Pace {
-  readonly #maxKeysPerSecond: number | undefined;
-  readonly #clock: Clock;
-  /** How many seconds of CPU time the server has used so far. */
-  readonly #cpuSeconds: () => Promise<number>;
+  readonly #options: PaceOptions;
   readonly #startedAtMs: number;
-  #keys = 0;
+  #matched = 0;
   #heldMs = 0;
+  #asked = 0;
   #othersShare = 0;
-  #last: { readonly atMs: number; readonly cpuSeconds: number; readonly heldMs: number } | undefined;
+  #last: Look | undefined;
+  #isLooking = false;
+  #atOnce = 1;
+  #going = 0;
+  #notBeforeMs = 0;
+  #waiting: (() => void)[] = [];
 
-  constructor(maxKeysPerSecond: number | undefined, clock: Clock, cpuSeconds: () => Promise<number>) {
-    this.#maxKeysPerSecond = maxKeysPerSecond;
-    this.#clock = clock;
-    this.#cpuSeconds = cpuSeconds;
-    this.#startedAtMs = clock.elapsed();
+  constructor(options: PaceOptions) {
+    this.#options = options;
+    this.#startedAtMs = options.clock.elapsed();
   }
 
-  /** Resolves when the next call may be made; at once when `signal` aborts. */
-  async after({ keys, heldMs }: PageCost, signal: AbortSignal): Promise<void> {
-    this.#keys += keys;
+  /**
+   * Makes a call when it is time to. `call` is told which part of the latency budget it has: others wait for all calls
+   * that are on their way. Throws when aborted before.
+   */
+  async next<T extends CallCost>(call: (part: number) => Promise<T>, signal: AbortSignal): Promise<T> {
+    while (this.#going >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#going += 1;
+    try {
+      await this.#look();
+      const { clock } = this.#options;
+      const pauseMs = this.#notBeforeMs - clock.elapsed();
+      if (pauseMs > 0) await clock.sleep(pauseMs, signal);
+      signal.throwIfAborted();
+      this.#asked += 1;
+      const cost = await call(1 / this.#atOnce);
+      this.#count(cost);
+      return cost;
+    } finally {
+      this.#going -= 1;
+      for (const wake of this.#waiting.splice(0)) wake();
+    }
+  }
+
+  #count({ matched, heldMs }: CallCost): void {
+    this.#matched += matched;
     this.#heldMs += heldMs;
-    await this.#look();
     const pauseMs = Math.max(this.#politeness(heldMs), this.#surplus());
-    if (pauseMs >= 1) await this.#clock.sleep(pauseMs, signal);
+    if (pauseMs >= 1) this.#notBeforeMs = this.#options.clock.elapsed() + pauseMs;
   }
 
   /** What the server did since the last look and not for us was for others. */
   async #look(): Promise<void> {
-    const atMs = this.#clock.elapsed();
-    if (this.#last !== undefined && atMs - this.#last.atMs < LOOK_MS) return;
-    const next = { atMs, cpuSeconds: await this.#cpuSeconds(), heldMs: this.#heldMs };
-    if (this.#last !== undefined) {
-      const busyMs = 1_000 * (next.cpuSeconds - this.#last.cpuSeconds);
-      const othersMs = busyMs - (next.heldMs - this.#last.heldMs);
-      this.#othersShare = Math.min(1, Math.max(0, othersMs / (atMs - this.#last.atMs)));
+    const { clock, callers, work } = this.#options;
+    const atMs = clock.elapsed();
+    if (this.#isLooking || (this.#last !== undefined && atMs - this.#last.atMs < LOOK_MS)) return;
+    this.#isLooking = true;
+    try {
+      this.#asked += 1;
+      const next = { ...(await work()), atMs, heldMs: this.#heldMs, asked: this.#asked };
+      if (this.#last !== undefined) {
+        const since = difference(next, this.#last);
+        const othersMs = 1_000 * since.cpuSeconds - since.heldMs;
+        this.#othersShare = Math.min(1, Math.max(0, othersMs / since.atMs));
+        const isAlone = since.requests - since.asked < (FEW_REQUESTS_PER_SECOND * since.atMs) / 1_000;
+        this.#atOnce = isAlone && this.#othersShare <= QUIET_SHARE ? callers : 1;
+      }
+      this.#last = next;
+    } finally {
+      this.#isLooking = false;
     }
-    this.#last = next;
   }
 
   #politeness(heldMs: number): number {
@@ -65,8 +121,19 @@ export class Pace {
 
   /** How far ahead of the allowed rate it is. */
   #surplus(): number {
-    if (this.#maxKeysPerSecond === undefined) return 0;
-    const dueMs = (1_000 * this.#keys) / this.#maxKeysPerSecond;
-    return dueMs - (this.#clock.elapsed() - this.#startedAtMs);
+    const { maxKeysPerSecond, clock } = this.#options;
+    if (maxKeysPerSecond === undefined) return 0;
+    const dueMs = (1_000 * this.#matched) / maxKeysPerSecond;
+    return dueMs - (clock.elapsed() - this.#startedAtMs);
   }
+}
+
+function difference(now: Look, before: Look): Look {
+  return {
+    atMs: now.atMs - before.atMs,
+    cpuSeconds: now.cpuSeconds - before.cpuSeconds,
+    requests: now.requests - before.requests,
+    heldMs: now.heldMs - before.heldMs,
+    asked: now.asked - before.asked,
+  };
 }

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
 import { messageOf } from "../errors.ts";
-import type { Clock } from "./clock.ts";
 import type { KeyRoom } from "./key-room.ts";
-import { Pace } from "./pace.ts";
+import type { Pace, ServerWork } from "./pace.ts";
 import { PRUNE_PAGE } from "./prune-script.ts";
 
 /** Why a key that a rule matches was kept. */
@@ -37,55 +36,65 @@ export interface PrunePage {
   readonly scanned: number;
 }
 
+/** All keys, or one half of them beside somebody who has the other. */
+type Part = "all" | "even" | "odd";
+
 export interface PassOptions {
   /** The rule as the script takes it. */
   readonly intent: Readonly<Record<string, unknown>>;
+  readonly part: Part;
+  /** How many keys there are in all, matching or not. */
+  readonly size: number;
+  /** How long all calls that are on their way may hold Redis. */
+  readonly latencyBudgetMs: number;
   readonly room: KeyRoom;
-  readonly maxKeysPerSecond: number | undefined;
-  readonly clock: Clock;
+  readonly pace: Pace;
   readonly signal: AbortSignal;
 }
 
 const SHA = createHash("sha1").update(PRUNE_PAGE).digest("hex");
 
-/** One pass over all keys of one server, page by page. Ends early behind a page that reached a limit. Throws when aborted. */
+/** One pass over the keys of one server, page by page. Ends early behind a page that reached a limit. Throws when aborted. */
 export async function* pass(server: Redis, options: PassOptions): AsyncGenerator<PrunePage> {
-  const { intent, room, clock, signal } = options;
-  const pace = new Pace(options.maxKeysPerSecond, clock, () => cpuSecondsOf(server));
-  const keys = await server.dbsize();
-  let cursor = "0";
+  const { intent, part, size, latencyBudgetMs, room, pace, signal } = options;
+  const half = Math.floor(size / 2);
+  const end = part === "even" ? half : size;
+  let scanned = part === "odd" ? half : 0;
+  let cursor = part === "odd" ? "1" : "0";
   let left: readonly Buffer[] = [];
   let removedBefore = 0;
-  let scanned = 0;
-  do {
-    signal.throwIfAborted();
+  const nextPage = async (share: number): Promise<PrunePage> => {
     const { keys: amount, bytes } = await room.borrow();
     let page: PrunePage | undefined;
     try {
-      const rule = JSON.stringify({ ...intent, removedBefore });
+      const budgetMicros = 1_000 * latencyBudgetMs * share;
+      const rule = JSON.stringify({ ...intent, part, budgetMicros, removedBefore });
       const answer = await call(server, [cursor, rule, amount, bytes ?? "", ...left]);
       cursor = answer.cursor;
       left = answer.left;
-      const behind = cursor === "done" ? keys : Math.floor(keys * shareBehind(cursor, keys));
+      const behind = cursor === "done" ? end : Math.floor(size * shareBehind(cursor, size));
       page = { ...answer.page, scanned: Math.max(0, behind - scanned) };
     } finally {
       room.settle(amount, page);
     }
     removedBefore += page.removed;
     scanned += page.scanned;
+    return page;
+  };
+  do {
+    const page = await pace.next(nextPage, signal);
     yield page;
     if (page.kept.has("limit")) return;
-    const { matched, heldMs } = page;
-    if (cursor !== "done" || left.length > 0) await pace.after({ keys: matched, heldMs }, signal);
   } while (cursor !== "done" || left.length > 0);
 }
 
-/** Of the thread that answers, where the server tells (since Redis 7.0); else of all. */
-async function cpuSecondsOf(server: Redis): Promise<number> {
-  const info = await server.info("cpu");
-  const seconds = (name: string) => Number(new RegExp(`^used_cpu_${name}:(.*)$`, "m").exec(info)?.[1]);
-  const ofThread = seconds("user_main_thread") + seconds("sys_main_thread");
-  return Number.isNaN(ofThread) ? seconds("user") + seconds("sys") : ofThread;
+/** The processor time of the thread that answers, where the server tells (since Redis 7.0); else of all. */
+export async function workOf(server: Redis): Promise<ServerWork> {
+  const info = (await Promise.all([server.info("cpu"), server.info("stats")])).join("\n");
+  const number = (name: string) => Number(new RegExp(`^${name}:(.*)$`, "m").exec(info)?.[1]);
+  const ofThread = number("used_cpu_user_main_thread") + number("used_cpu_sys_main_thread");
+  const cpuSeconds = Number.isNaN(ofThread) ? number("used_cpu_user") + number("used_cpu_sys") : ofThread;
+  return { cpuSeconds, requests: number("total_reads_processed") };
 }
 
 /** By its hash, so that the script travels once; the names of keys may be any bytes. */

@@ -4,7 +4,7 @@ import { CELERY_RESULTS } from "./celery-script.ts";
 /*
  * The page script: scans, decides and unlinks in one call, so that no key can change between the decision and
  * its removal. It is bounded by time, not by count, so that nobody else on Redis notices (measured: 2 ms a call
- * costs another client's p99 about 3 ms and the pruning itself 15 %). Keys that were scanned and not looked at in
+ * costs another client's p99 about 3 ms). Keys that were scanned and not looked at in
  * time go back to the caller, who gives them to the next call.
  *
  * A key's age comes from the first rung of the ladder that can prove it; where none can, the key is kept or is
@@ -29,8 +29,7 @@ local clock = has_os and function() return os_clock() * 1000000 end or time
 local started = clock()
 local cursor, rule, room, room_bytes = ARGV[1], cjson.decode(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local oldest, has_type, is_celery, one_by_one = rule.olderThanMs, rule.type, rule.isCelery, rule.oneByOne
--- A single key may have what three calls more would have.
-local function has_time_left() return clock() - started < 4 * rule.budgetMicros end
+local function has_time_left() return clock() - started < rule.longestMicros end
 
 -- Only what the rule's glob could match is in the lists; most rules have few.
 local guard = rule.protected
@@ -161,15 +160,38 @@ local function look_at(keys, from)
   return {}
 end
 
+local function scan(from, count)
+  local arguments = { 'SCAN', from, 'MATCH', rule.keys, 'COUNT', count }
+  if rule.type then arguments[7], arguments[8] = 'TYPE', rule.type end
+  return unpack(call(unpack(arguments)))
+end
+local function is_half_done(at) return at == '0' or byte(at, -1) % 2 == 1 end
+-- A scan passes the keys with an even hash first, then those with an odd one, at cursors that are even or odd
+-- themselves, however the table grows or shrinks meanwhile (dictScan, in Redis's dict.c). Whoever has the even half
+-- stops where the odd one begins: a step that went beyond is taken again in the smallest ones, each of which has keys
+-- of one kind only.
+local function scan_on()
+  local at, keys = scan(cursor, 100)
+  if rule.part ~= 'even' or not is_half_done(at) then return at == '0' and 'done' or at, keys end
+  local even = {}
+  at = cursor
+  repeat
+    at, keys = scan(at, 1)
+    if at == '1' or not is_half_done(at) then
+      for i = 1, #keys do even[#even + 1] = keys[i] end
+    end
+  until is_half_done(at)
+  return 'done', even
+end
+
 local left = look_at(ARGV, 5)
 local has_begun = #ARGV > 4 -- each call gets on, however little time there is
 while #left == 0 and cursor ~= 'done' and scans < rule.maxScans and not (has_begun and is_over()) do
   has_begun = true
   scans = scans + 1
-  local page = rule.type and redis.call('SCAN', cursor, 'MATCH', rule.keys, 'COUNT', 100, 'TYPE', rule.type)
-    or redis.call('SCAN', cursor, 'MATCH', rule.keys, 'COUNT', 100)
-  cursor = page[1] == '0' and 'done' or page[1]
-  left = look_at(page[2], 1)
+  local keys
+  cursor, keys = scan_on()
+  left = look_at(keys, 1)
 end
 unlink_doomed()
 

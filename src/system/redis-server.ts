@@ -9,6 +9,8 @@ export interface ServerState {
   readonly maxMemoryPolicy: string;
   readonly uptimeSeconds: number;
   readonly version: string;
+  /** Of this start of this server. */
+  readonly runId: string;
   /** One of the nodes of a Cluster. */
   readonly isClusterNode: boolean;
   /**
@@ -32,6 +34,7 @@ export async function stateOfServer(server: Redis): Promise<ServerState> {
     maxMemoryPolicy,
     uptimeSeconds: Number(field("uptime_in_seconds")),
     version: field("redis_version"),
+    runId: field("run_id"),
     isClusterNode: field("cluster_enabled") === "1",
     hasTrueIdleTimes: !maxMemoryPolicy.includes("lfu") && isAsStarted(info),
   };

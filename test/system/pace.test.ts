@@ -18,6 +18,7 @@ async function pauses(calls: number, server: Server): Promise<number[]> {
   const slept: number[] = [];
   /** Of those who ask for more than there is, each is answered once. */
   const backlogMs = Math.min((2 * othersShare) / (1 - othersShare), 10);
+  let requests = 0;
   const pass = (ms: number) => {
     nowMs += ms;
     busyMs += ms * othersShare;
@@ -30,12 +31,20 @@ async function pauses(calls: number, server: Server): Promise<number[]> {
       pass(ms);
     },
   };
-  const pace = new Pace(maxKeysPerSecond, clock, async () => busyMs / 1_000);
+  const work = async () => {
+    requests += 1;
+    return { cpuSeconds: busyMs / 1_000, requests };
+  };
+  const pace = new Pace({ maxKeysPerSecond, callers: 1, clock, work });
   for (let call = 0; call < calls; call += 1) {
     slept.push(0);
-    nowMs += 2 + backlogMs + onTheWayMs;
-    busyMs += 2 + backlogMs;
-    await pace.after({ keys: 1_000, heldMs: 2 }, new AbortController().signal);
+    const cost = async () => {
+      requests += 1;
+      nowMs += 2 + backlogMs + onTheWayMs;
+      busyMs += 2 + backlogMs;
+      return { matched: 1_000, heldMs: 2 };
+    };
+    await pace.next(cost, new AbortController().signal);
   }
   return slept;
 }
@@ -62,6 +71,54 @@ test.each([
   { maxKeysPerSecond: 100_000, totalMs: 200 },
   { maxKeysPerSecond: 1_000, totalMs: 20_000 },
 ])("no more than $maxKeysPerSecond keys a second", async ({ maxKeysPerSecond, totalMs }) => {
-  const slept = await pauses(20, { othersShare: 0, maxKeysPerSecond });
+  const slept = await pauses(21, { othersShare: 0, maxKeysPerSecond });
   expect(slept.reduce((sum, ms) => sum + ms, 20 * 2.2)).toBeCloseTo(totalMs, -1);
+});
+
+test.each([
+  { asked: 0, parts: [1, 0.5] },
+  { asked: 10, parts: [1, 0.5] },
+  { asked: 40, parts: [1, 1] },
+])(
+  "others who ask $asked times in 200 ms have $parts of the budget before them",
+  async ({ asked, parts }) => {
+    let [nowMs, ours] = [0, 0];
+    const clock = { ...systemClock, elapsed: () => nowMs };
+    const work = async () => {
+      ours += 1;
+      return { cpuSeconds: 0, requests: ours + (asked * nowMs) / 200 };
+    };
+    const pace = new Pace({ maxKeysPerSecond: undefined, callers: 2, clock, work });
+    const told: number[] = [];
+    let [going, most] = [0, 0];
+    const caller = async () => {
+      for (let call = 0; call < 300; call += 1) {
+        await pace.next(async (part) => {
+          told.push(part);
+          ours += 1;
+          going += 1;
+          most = Math.max(most, going);
+          await Promise.resolve();
+          going -= 1;
+          nowMs += 2;
+          return { matched: 1, heldMs: 0 };
+        }, new AbortController().signal);
+      }
+    };
+    await Promise.all([caller(), caller()]);
+    expect([told[0], told.at(-1)]).toEqual(parts);
+    expect(most).toBe(parts[1] === 1 ? 1 : 2);
+  },
+);
+
+test("a caller that throws, or is aborted, keeps nobody waiting", async () => {
+  const work = async () => ({ cpuSeconds: 0, requests: 0 });
+  const pace = new Pace({ maxKeysPerSecond: undefined, callers: 1, clock: systemClock, work });
+  const { signal } = new AbortController();
+  const failing = pace.next(() => Promise.reject(new Error("lost")), signal);
+  const aborted = pace.next(async () => ({ matched: 0, heldMs: 0 }), AbortSignal.abort(new Error("enough")));
+  const going = pace.next(async () => ({ matched: 7, heldMs: 1 }), signal);
+  await expect(failing).rejects.toThrow("lost");
+  await expect(aborted).rejects.toThrow("enough");
+  expect(await going).toMatchObject({ matched: 7 });
 });

@@ -119,8 +119,9 @@ describe("a Cluster", { timeout: 60_000 }, () => {
 
     expect(await left(cluster)).toBe(YOUNG);
     expect(sum.kept).toEqual({ young: YOUNG });
-    // what the master had removed and not told its replica yet came back, and went again
-    expect(sum.removed).toBeGreaterThanOrEqual(OLD);
+    // what the master had removed and not told its replica yet came back, and went again; what it had told the replica
+    // and not us is not counted: a page of a fifth of a millisecond
+    expect(sum.removed).toBeGreaterThanOrEqual(OLD - 200);
     expect(sum.removed).toBeLessThan(OLD + 5_000);
   });
 });

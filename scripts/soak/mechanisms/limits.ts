@@ -42,7 +42,7 @@ export const LIMITS: readonly Mechanism[] = [
   {
     promise: "One job removes at most",
     edits: [{ file: "src/system/key-room.ts", find: "amount - this.#lent", replace: "amount" }],
-    test: { file: "test/system/steady-prune.test.ts", name: "has a limit for all masters together" },
+    test: { file: "test/system/key-room.test.ts", name: "what may be removed is lent once" },
   },
   {
     promise: "A rule of which suddenly everything matches",

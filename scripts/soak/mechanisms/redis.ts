@@ -127,8 +127,18 @@ export const REDIS: readonly Mechanism[] = [
   },
   {
     promise: "A rule for one type touches no other",
-    edits: [{ file: PAGE, find: "'COUNT', 100, 'TYPE', rule.type)", replace: "'COUNT', 100)" }],
+    edits: [{ file: PAGE, find: "if rule.type then arguments", replace: "if false then arguments" }],
     test: { file: LADDER, name: "a rule for one type" },
+  },
+  {
+    promise: "A large server is scanned in two halves",
+    edits: [{ file: PAGE, find: "if at == '1' or not is_half_done(at) then", replace: "if true then" }],
+    test: { file: "test/system/halves.test.ts", name: "have each of them once" },
+  },
+  {
+    promise: "A large server is scanned in two halves",
+    edits: [{ file: PAGE, find: "return at == '0' or byte", replace: "return byte" }],
+    test: { file: "test/system/halves.test.ts", name: "have each of them once" },
   },
   {
     promise: "What does not prove an age removes nothing",
@@ -232,6 +242,11 @@ export const REDIS: readonly Mechanism[] = [
       },
     ],
     test: { file: KEYSPACE, name: "go page by page, and other clients are answered in between" },
+  },
+  {
+    promise: "No call of the script holds Redis for long",
+    edits: [{ file: "src/system/pace.ts", find: "call(1 / this.#atOnce)", replace: "call(1)" }],
+    test: { file: "test/system/pace.test.ts", name: "others who ask 0 times" },
   },
   {
     promise: "A value of more than 256 KiB is not read",
