@@ -246,7 +246,7 @@ export const REDIS: readonly Mechanism[] = [
   {
     promise: "No call of the script holds Redis for long",
     edits: [{ file: "src/system/pace.ts", find: "call(1 / this.#atOnce)", replace: "call(1)" }],
-    test: { file: "test/system/pace.test.ts", name: "others who ask 0 times" },
+    test: { file: "test/system/pace.test.ts", name: "times in 200 ms have" },
   },
   {
     promise: "A value of more than 256 KiB is not read",
