@@ -37,7 +37,7 @@ export class InlineRun implements Run {
     this.#watchers.add(watch);
     try {
       this.#report ??= this.#begin();
-      const longestMs = withinMs ?? LONGEST_MS;
+      const longestMs = Math.min(withinMs ?? LONGEST_MS, LONGEST_MS);
       const isLate = !(await settlesWithin(this.#report, longestMs, this.#options.clock, signal));
       signal?.throwIfAborted();
       if (isLate && withinMs !== undefined) throw unfinished(this.id, follow, this.engine);

@@ -41,6 +41,7 @@ export class OwnWorker {
    * place.
    */
   async start(isCommand: boolean): Promise<MaintenanceWorker> {
+    this.#refuseIfGivenUp();
     const starting = this.#worker ?? this.#start(isCommand);
     this.#worker = starting;
     try {
@@ -49,14 +50,14 @@ export class OwnWorker {
       return worker;
     } catch (error) {
       if (this.#worker === starting) this.#worker = undefined;
-      await starting.then((worker) => worker.close(0)).catch(() => undefined);
+      await starting.then((worker) => worker.close()).catch(() => undefined);
       throw error;
     }
   }
 
   /** Works for this host if nobody else does; with `lasting`, somebody else must, or it throws `refused`. */
   async ensure(client: QueueClient, { lasting }: { lasting: boolean }): Promise<void> {
-    if (this.#lastWord !== undefined) throw new SafeShutdownError("redis-unreachable", this.#lastWord);
+    this.#refuseIfGivenUp();
     if (this.#worker !== undefined) return;
     const worker = findWorker(this.#options, await client.workers());
     if (lasting && (worker === undefined || worker.isCommand)) {
@@ -86,6 +87,10 @@ export class OwnWorker {
     if (worker?.isCommand !== true) return undefined;
     await this.close();
     return worker.results;
+  }
+
+  #refuseIfGivenUp(): void {
+    if (this.#lastWord !== undefined) throw new SafeShutdownError("redis-unreachable", this.#lastWord);
   }
 
   async #current(): Promise<MaintenanceWorker | undefined> {

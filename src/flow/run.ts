@@ -24,9 +24,9 @@ export interface Run {
   /** It was already going on when this process asked for it. */
   readonly attached: boolean;
   /**
-   * Waits for the report. When Redis is lost for two minutes while this process is the worker of the run, the rest is
-   * done here, without it. Throws `redis-unreachable` when another worker has the run, `unexpected` when the run was
-   * lost or its report is no longer kept, `refused` when a worker refused to begin it, `partial` when it goes on longer
+   * Waits for the report. When Redis is lost for two minutes while this process is the worker of the run, and only for as
+   * long as it takes, the rest is done here, without it. Throws `redis-unreachable` when a worker that stays, or another
+   * process, has the run, `unexpected` when the run was lost or its report is no longer kept, `refused` when a worker refused to begin it, `partial` when it goes on longer
    * than `withinMs`, `interrupted` when it was cancelled and Redis was lost before it ended.
    */
   report(options?: FollowOptions): Promise<RunReport>;

@@ -98,6 +98,7 @@ async function firePatiently(entry: ScheduleEntry, slot: Date, options: Firing):
       if (isTriedAgain && (await isOvertaken(entry, slot, options))) return await skip(entry, slot, options);
       return await fire(entry, slot, options);
     } catch (error) {
+      if (signal.aborted) return;
       const facts = { ...about, error: redactText(messageOf(error)) };
       if (clock.elapsed() - startedAtMs > PATIENCE_MS)
         return log.warn(facts, "slot lost: it could not be queued for ten minutes");

@@ -2,6 +2,7 @@ import { type Processor, Worker, type WorkerOptions } from "bullmq";
 import type { Log } from "../../jobs/job.ts";
 import type { Config } from "../config/config.ts";
 import { formatDuration } from "../config/duration.ts";
+import { SafeShutdownError } from "../errors.ts";
 import type { JobResult } from "../report/job-reporter.ts";
 import { type Clock, every, oneAtATime, settlesWithin } from "../system/clock.ts";
 import type { RedisClient } from "../system/redis-client.ts";
@@ -70,7 +71,8 @@ export class MaintenanceWorker {
   readonly #workers: AbandonableWorker[];
   readonly #refusals: Refusals;
   readonly #stopBeating: () => void;
-  readonly #closed = new AbortController();
+  /** Ends the schedule. */
+  readonly #over = new AbortController();
   #closing: Promise<void> | undefined;
   #staying: Promise<void> | undefined;
 
@@ -100,6 +102,7 @@ export class MaintenanceWorker {
     this.#refusals = new Refusals({
       ...{ clock, log },
       giveUp: (lastWord) => {
+        this.#over.abort(); // nobody would run what it fires
         this.signOff().catch(options.onError); // nobody must count on it any more
         giveUp(lastWord);
       },
@@ -162,16 +165,23 @@ export class MaintenanceWorker {
 
   async #stay(): Promise<void> {
     const { config, catalog, clock, log } = this.#options;
-    this.#info = { ...this.#info, isCommand: false };
-    await beat(this.#queues, this.#info, clock.now());
-    const { startSchedule } = await import("./schedule.ts"); // node-cron is loaded only where it is needed
-    const about = { config, catalog, queues: this.#queues, clock, log };
-    await startSchedule({ ...about, signal: this.#closed.signal });
+    const { signal } = this.#over;
+    try {
+      signal.throwIfAborted();
+      this.#info = { ...this.#info, isCommand: false };
+      await beat(this.#queues, this.#info, clock.now());
+      const { startSchedule } = await import("./schedule.ts"); // node-cron is loaded only where it is needed
+      await startSchedule({ config, catalog, queues: this.#queues, clock, log, signal });
+      signal.throwIfAborted();
+    } catch (cause) {
+      if (!signal.aborted) throw cause;
+      throw new SafeShutdownError("interrupted", "the worker was closed before it was up", { cause });
+    }
   }
 
   async #close(graceMs: number): Promise<void> {
     const { clock } = this.#options;
-    this.#closed.abort();
+    this.#over.abort();
     this.#refusals.stop();
     const isThere = this.#redis.status === "ready";
     const signedOff = settlesWithin(this.signOff(), isThere ? SIGN_OFF_MS : CLOSE_MS, clock);

@@ -24,15 +24,19 @@ export class KeyRoom {
     this.#rule = rule;
   }
 
+  /** It is lent to one at a time where a limit is on bytes: what keys take is known only when they are gone. */
+  get isForOne(): boolean {
+    return Number.isFinite(this.#quota.roomFor(this.#rule).bytes);
+  }
+
   /** How many keys, to be settled, and how many bytes: fewer than a page may have only when nothing can come back. */
   async borrow(): Promise<{ readonly keys: number; readonly bytes: number | undefined }> {
     for (;;) {
       const { amount, bytes } = this.#quota.roomFor(this.#rule);
-      const isBounded = Number.isFinite(bytes);
       const keys = Math.max(0, Math.min(amount - this.#lent, MOST_PER_PAGE));
-      if (this.#lent === 0 || (keys === MOST_PER_PAGE && !isBounded)) {
+      if (this.#lent === 0 || (keys === MOST_PER_PAGE && !this.isForOne)) {
         this.#lent += keys;
-        return { keys, bytes: isBounded ? bytes : undefined };
+        return { keys, bytes: this.isForOne ? bytes : undefined };
       }
       await new Promise<void>((resolve) => {
         this.#waiting.push(resolve);

@@ -34,8 +34,8 @@ const MAX_SCANS = 50;
 /** How long a Sentinel or a Cluster may take to have another master. */
 const FAILOVER_MS = 20_000;
 const RETRY_MS = 250;
-/** From so many keys on a server is scanned over two connections: it takes more than a few calls. */
-const WORTH_TWO = 10_000;
+/** From so many keys on a server is scanned over two connections: with fewer it is over before anybody has looked round. */
+const WORTH_TWO = 50_000;
 
 /** The hands that look at and prune Redis. Removals happen in the server, page by page, see `PRUNE_PAGE`. */
 export class Keyspace {
@@ -136,7 +136,8 @@ export class Keyspace {
       oneByOne: isClusterNode,
     };
     const size = await answerOf(server, server.dbsize());
-    const second = size >= WORTH_TWO && !isClusterNode ? await this.#secondTo(runId, rule) : undefined;
+    const isWorthTwo = size >= WORTH_TWO && !isClusterNode && !room.isForOne;
+    const second = isWorthTwo ? await this.#secondTo(runId, rule) : undefined;
     const callers = second === undefined ? 1 : 2;
     const pace = new Pace({ maxKeysPerSecond, callers, clock, work: () => workOf(server) });
     const about = { intent, size, latencyBudgetMs, room, pace, signal };
@@ -165,7 +166,8 @@ export class Keyspace {
   async #secondTo(runId: string, { url, db }: PruneRule): Promise<Redis | undefined> {
     try {
       const [second] = serversOf(await this.#connect(url, db, 2));
-      return second !== undefined && (await stateOfServer(second)).runId === runId ? second : undefined;
+      if (second === undefined || runId === "") return undefined;
+      return (await stateOfServer(second)).runId === runId ? second : undefined;
     } catch {
       return undefined;
     }
@@ -188,10 +190,11 @@ export class Keyspace {
     const { clock, signal } = this.#options;
     const deadlineMs = clock.elapsed() + FAILOVER_MS;
     for (;;) {
-      const key = keyOf(url, db);
-      const [old] = await Promise.allSettled([this.#connections.get(key)]);
-      if (old.status === "fulfilled") old.value?.disconnect();
-      this.#connections.delete(key);
+      for (const key of [keyOf(url, db), keyOf(url, db, 2)]) {
+        const [old] = await Promise.allSettled([this.#connections.get(key)]);
+        if (old.status === "fulfilled") old.value?.disconnect();
+        this.#connections.delete(key);
+      }
       signal.throwIfAborted();
       try {
         return await this.#connect(url, db);

@@ -25,8 +25,8 @@ export interface PaceOptions {
 
 /** Below this share of the server's time others are not noticed: it is what our own connection costs. */
 const QUIET_SHARE = 0.1;
-/** Who waits for work and shows that he lives asks for less than that. */
-const FEW_REQUESTS_PER_SECOND = 100;
+/** Workers that wait for work, and whoever follows our own run, ask for less than that. */
+const FEW_REQUESTS_PER_SECOND = 200;
 const LONGEST_PAUSE_MS = 100;
 const LOOK_MS = 200;
 
@@ -75,7 +75,7 @@ export class Pace {
       if (pauseMs > 0) await clock.sleep(pauseMs, signal);
       signal.throwIfAborted();
       this.#asked += 1;
-      const cost = await call(1 / this.#atOnce);
+      const cost = await call(1 / Math.max(this.#atOnce, this.#going));
       this.#count(cost);
       return cost;
     } finally {

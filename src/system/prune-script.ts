@@ -167,9 +167,9 @@ local function scan(from, count)
 end
 local function is_half_done(at) return at == '0' or byte(at, -1) % 2 == 1 end
 -- A scan passes the keys with an even hash first, then those with an odd one, at cursors that are even or odd
--- themselves, however the table grows or shrinks meanwhile (dictScan, in Redis's dict.c). Whoever has the even half
--- stops where the odd one begins: a step that went beyond is taken again in the smallest ones, each of which has keys
--- of one kind only.
+-- themselves, however the table grows or shrinks meanwhile (dictScan, in Redis's dict.c; a table has four buckets or
+-- more). Whoever has the even half stops where the odd one begins: a step that went beyond is taken again in the
+-- smallest ones, each of which has keys of one kind only.
 local function scan_on()
   local at, keys = scan(cursor, 100)
   if rule.part ~= 'even' or not is_half_done(at) then return at == '0' and 'done' or at, keys end

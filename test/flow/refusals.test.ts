@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Refusals } from "../../src/flow/refusals.ts";
+import { systemClock } from "../../src/system/clock.ts";
 import { hurried } from "../support/hurried.ts";
 import { LittleApp } from "../support/little-app.ts";
 import { waitUntil } from "../support/processes.ts";
@@ -116,6 +117,31 @@ test("a run that needs what Redis will not allow fails after five minutes, with 
   expect(said).toContainEqual(
     expect.objectContaining({ run: run.id, error: expect.stringMatching(/^NOPERM/) }),
   );
+});
+
+test("a worker that gave up fires no slot any more, and its process starts no other", async () => {
+  const redis = await useRedis();
+  const admin = useClient(redis.url);
+  const allow = (...words: string[]) => admin.call("ACL", "SETUSER", "worker", ...words);
+  await allow("on", ">secret", "~*", "&*", "+@all");
+  const schedule = [{ name: "tidy", run: "clean", cron: "* * * * * *" }];
+  const redisUrl = redis.url.replace("://", "://worker:secret@");
+  const app = new LittleApp({ redisUrl, config: { schedule } });
+  const { application, said } = await app.open({ clock: hurried });
+  const { gaveUp } = await application.startWorker();
+  await waitUntil(() => said.includes("slot queued"), "the first slot");
+  await allow("-evalsha", "-eval", "-bzpopmin");
+  const lastWord = await gaveUp;
+  await systemClock.sleep(500); // one may just have been on its way
+  await allow("+@all");
+  const slots = () => said.filter((message) => /slot|could not be queued/.test(message)).length;
+  const before = slots();
+  await systemClock.sleep(2_100);
+  expect(slots()).toBe(before);
+  await expect(application.startWorker()).rejects.toMatchObject({
+    code: "redis-unreachable",
+    message: expect.stringContaining(lastWord),
+  });
 });
 
 describe("the worker", () => {

@@ -1,4 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { describe, expect, onTestFinished, test } from "vitest";
 import type { PruneRule } from "../../src/config/config.ts";
 import { PRUNE_PAGE } from "../../src/system/prune-script.ts";
 import { DAY, HOUR, MINUTE } from "../support/hands.ts";
@@ -6,7 +8,7 @@ import { fill, keyspace, prune, ruleFor } from "../support/keyspace.ts";
 import { useClient, useRedis } from "../support/redis.ts";
 
 /*
- * A server of 10,000 keys or more is scanned in two halves, over two connections: each key by one of them, and both at
+ * A server of 50,000 keys or more is scanned in two halves, over two connections: each key by one of them, and both at
  * once only while nobody else asks the server for anything.
  */
 
@@ -95,32 +97,32 @@ describe("the two halves", () => {
 });
 
 describe("two calls at once", () => {
-  /** How many of the calls were of less than the whole budget. The last ones may be. */
-  async function shortCalls(url: string, rule: PruneRule, isAsked: boolean): Promise<number> {
-    const other = useClient(url);
+  /** How many of the calls were of less than the whole budget, with so many others who ask. The last ones may be. */
+  async function shortCalls(url: string, rule: PruneRule, others: number): Promise<number> {
     let isOver = false;
-    const asking = (async () => {
-      while (isAsked && !isOver) await other.get("other:1");
-    })();
+    const asking = Array.from({ length: others }, async () => {
+      const other = useClient(url);
+      while (!isOver) await other.get("other:1");
+    });
     let short = 0;
     await prune(keyspace(), rule, ({ heldMs }) => {
       if (heldMs < 1.9) short += 1;
     });
     isOver = true;
-    await asking;
+    await Promise.all(asking);
     return short;
   }
 
   test("are made while nobody else asks, of half the length each", async () => {
     const { server, client, rule } = await setUp();
-    await fill(client, "tg:", 300_000, HOUR);
-    expect(await shortCalls(server.url, rule(), false)).toBeGreaterThan(50);
+    await fill(client, "tg:", 500_000, HOUR);
+    expect(await shortCalls(server.url, rule(), 0)).toBeGreaterThan(50);
   });
 
   test("are not made while somebody does", async () => {
     const { server, client, rule } = await setUp();
     await fill(client, "tg:", 300_000, HOUR);
-    expect(await shortCalls(server.url, rule(), true)).toBeLessThan(10);
+    expect(await shortCalls(server.url, rule(), 8)).toBeLessThan(10);
   });
 
   test("stop at a limit together", async () => {
@@ -157,6 +159,25 @@ describe("two calls at once", () => {
       code: "redis-unreachable",
       message: expect.stringMatching(/^Redis was lost/),
     });
+  });
+
+  test("are one where the address leads to another server the second time", async () => {
+    const { server, client, rule } = await setUp();
+    await fill(client, "tg:", 60_000, HOUR);
+    const ports = [server.port, (await useRedis()).port];
+    let connections = 0;
+    const balancer = createServer((socket) => {
+      const redis = connect(ports[connections++] ?? 0, "127.0.0.1");
+      socket.on("error", () => {}).on("close", () => redis.destroy());
+      redis.on("error", () => {}).on("close", () => socket.destroy());
+      socket.pipe(redis).pipe(socket);
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void balancer.close());
+    await once(balancer, "listening");
+    const { port } = balancer.address() as AddressInfo;
+    const sum = await prune(keyspace(), rule({ url: `redis://127.0.0.1:${port}/0` }));
+    expect(sum).toMatchObject({ matched: 60_000, removed: 60_000 });
+    expect(connections).toBe(2);
   });
 
   test("are one where the server takes no other connection", async () => {

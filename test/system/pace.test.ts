@@ -111,6 +111,34 @@ test.each([
   },
 );
 
+test("two that are on their way when somebody turns up have the budget together", async () => {
+  let [nowMs, ours, theirs] = [0, 0, 0];
+  const clock = { ...systemClock, elapsed: () => nowMs };
+  const work = async () => {
+    ours += 1;
+    await Promise.resolve();
+    return { cpuSeconds: 0, requests: ours + theirs };
+  };
+  const pace = new Pace({ maxKeysPerSecond: undefined, callers: 2, clock, work });
+  let [going, most] = [0, 0];
+  const caller = async () => {
+    for (let call = 0; call < 1_000; call += 1) {
+      await pace.next(async (part) => {
+        ours += 1;
+        theirs += nowMs > 1_000 ? 10 : 0;
+        going += part;
+        most = Math.max(most, going);
+        for (let turn = 0; turn < 5; turn += 1) await Promise.resolve();
+        going -= part;
+        nowMs += 1;
+        return { matched: 1, heldMs: 0 };
+      }, new AbortController().signal);
+    }
+  };
+  await Promise.all([caller(), caller()]);
+  expect(most).toBe(1);
+});
+
 test("a caller that throws, or is aborted, keeps nobody waiting", async () => {
   const work = async () => ({ cpuSeconds: 0, requests: 0 });
   const pace = new Pace({ maxKeysPerSecond: undefined, callers: 1, clock: systemClock, work });

