@@ -139,7 +139,11 @@ export class Keyspace {
     const isWorthTwo = size >= WORTH_TWO && !isClusterNode && !room.isForOne;
     const second = isWorthTwo ? await this.#secondTo(runId, rule) : undefined;
     const callers = second === undefined ? 1 : 2;
-    const pace = new Pace({ maxKeysPerSecond, callers, clock, work: () => workOf(server) });
+    const pace = new Pace({
+      ...{ maxKeysPerSecond, callers, clock },
+      work: () => workOf(server),
+      allAnswered: () => server.ping(),
+    });
     const about = { intent, size, latencyBudgetMs, room, pace, signal };
     if (second === undefined) yield* this.#pass(server, { ...about, part: "all" });
     else {

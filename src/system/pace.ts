@@ -21,6 +21,8 @@ export interface PaceOptions {
   readonly callers: number;
   readonly clock: Clock;
   readonly work: () => Promise<ServerWork>;
+  /** Resolves when the server has answered everybody who had asked it before. */
+  readonly allAnswered: () => Promise<unknown>;
 }
 
 /** Below this share of the server's time others are not noticed: it is what our own connection costs. */
@@ -37,7 +39,7 @@ interface Look extends ServerWork {
 }
 
 /**
- * When the next script call may be made. One at a time, and between two of them the server is everybody else's. While
+ * When the next script call may be made. One at a time, and between two of them everybody else is answered. While
  * nobody else is there, two are on their way at once, of half the length each, so that the server does not wait for us.
  * Of the time that others leave it, pruning takes as small a share as they leave: on a server that others keep busy
  * half of the time it works half of the rest. `maxKeysPerSecond` bounds the whole.
@@ -51,7 +53,7 @@ export class Pace {
   #othersShare = 0;
   #last: Look | undefined;
   #isLooking = false;
-  #atOnce = 1;
+  #isAlone = false;
   #going = 0;
   #notBeforeMs = 0;
   #waiting: (() => void)[] = [];
@@ -66,22 +68,38 @@ export class Pace {
    * that are on their way. Throws when aborted before.
    */
   async next<T extends CallCost>(call: (part: number) => Promise<T>, signal: AbortSignal): Promise<T> {
-    while (this.#going >= this.#atOnce) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    while (this.#going >= this.#atOnce()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#going += 1;
     try {
       await this.#look();
       const { clock } = this.#options;
       const pauseMs = this.#notBeforeMs - clock.elapsed();
       if (pauseMs > 0) await clock.sleep(pauseMs, signal);
+      await this.#giveWay();
       signal.throwIfAborted();
       this.#asked += 1;
-      const cost = await call(1 / Math.max(this.#atOnce, this.#going));
+      const cost = await call(1 / Math.max(this.#atOnce(), this.#going));
       this.#count(cost);
       return cost;
     } finally {
       this.#going -= 1;
       for (const wake of this.#waiting.splice(0)) wake();
     }
+  }
+
+  #atOnce(): number {
+    return this.#isAlone ? this.#options.callers : 1;
+  }
+
+  /**
+   * Redis sends its answers when it has done all that it has read. Who asked during a call would wait for the next one,
+   * too, if both came along together, as on a machine of few processors they do (measured: a p99 of 3 to 5 ms in the
+   * place of 2.5).
+   */
+  async #giveWay(): Promise<void> {
+    if (this.#isAlone) return;
+    this.#asked += 1;
+    await this.#options.allAnswered();
   }
 
   #count({ matched, heldMs }: CallCost): void {
@@ -93,7 +111,7 @@ export class Pace {
 
   /** What the server did since the last look and not for us was for others. */
   async #look(): Promise<void> {
-    const { clock, callers, work } = this.#options;
+    const { clock, work } = this.#options;
     const atMs = clock.elapsed();
     if (this.#isLooking || (this.#last !== undefined && atMs - this.#last.atMs < LOOK_MS)) return;
     this.#isLooking = true;
@@ -104,8 +122,8 @@ export class Pace {
         const since = difference(next, this.#last);
         const othersMs = 1_000 * since.cpuSeconds - since.heldMs;
         this.#othersShare = Math.min(1, Math.max(0, othersMs / since.atMs));
-        const isAlone = since.requests - since.asked < (FEW_REQUESTS_PER_SECOND * since.atMs) / 1_000;
-        this.#atOnce = isAlone && this.#othersShare <= QUIET_SHARE ? callers : 1;
+        const hasFewRequests = since.requests - since.asked < (FEW_REQUESTS_PER_SECOND * since.atMs) / 1_000;
+        this.#isAlone = hasFewRequests && this.#othersShare <= QUIET_SHARE;
       }
       this.#last = next;
     } finally {

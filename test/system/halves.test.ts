@@ -97,32 +97,41 @@ describe("the two halves", () => {
 });
 
 describe("two calls at once", () => {
-  /** How many of the calls were of less than the whole budget, with so many others who ask. The last ones may be. */
-  async function shortCalls(url: string, rule: PruneRule, others: number): Promise<number> {
+  /**
+   * How many of the calls were of less than the whole budget, with so many others who ask; the last ones may be. And
+   * before how many everybody had been answered.
+   */
+  async function callsBeside(url: string, rule: PruneRule, others: number) {
     let isOver = false;
     const asking = Array.from({ length: others }, async () => {
       const other = useClient(url);
       while (!isOver) await other.get("other:1");
     });
-    let short = 0;
+    let [all, short] = [0, 0];
     await prune(keyspace(), rule, ({ heldMs }) => {
+      all += 1;
       if (heldMs < 1.9) short += 1;
     });
     isOver = true;
     await Promise.all(asking);
-    return short;
+    const stats = await useClient(url).info("commandstats");
+    return { all, short, givenWay: Number(/^cmdstat_ping:calls=(\d+)/m.exec(stats)?.[1]) };
   }
 
   test("are made while nobody else asks, of half the length each", async () => {
     const { server, client, rule } = await setUp();
     await fill(client, "tg:", 500_000, HOUR);
-    expect(await shortCalls(server.url, rule(), 0)).toBeGreaterThan(50);
+    const { all, short, givenWay } = await callsBeside(server.url, rule(), 0);
+    expect(short).toBeGreaterThan(50);
+    expect(givenWay).toBeLessThan(all / 2);
   });
 
-  test("are not made while somebody does", async () => {
+  test("are not made while somebody does, who is answered between two calls", async () => {
     const { server, client, rule } = await setUp();
     await fill(client, "tg:", 300_000, HOUR);
-    expect(await shortCalls(server.url, rule(), 8)).toBeLessThan(10);
+    const { all, short, givenWay } = await callsBeside(server.url, rule(), 8);
+    expect(short).toBeLessThan(10);
+    expect(givenWay).toBeGreaterThanOrEqual(all);
   });
 
   test("stop at a limit together", async () => {

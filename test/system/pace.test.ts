@@ -35,7 +35,10 @@ async function pauses(calls: number, server: Server): Promise<number[]> {
     requests += 1;
     return { cpuSeconds: busyMs / 1_000, requests };
   };
-  const pace = new Pace({ maxKeysPerSecond, callers: 1, clock, work });
+  const allAnswered = async () => {
+    requests += 1;
+  };
+  const pace = new Pace({ maxKeysPerSecond, callers: 1, clock, work, allAnswered });
   for (let call = 0; call < calls; call += 1) {
     slept.push(0);
     const cost = async () => {
@@ -88,7 +91,11 @@ test.each([
       ours += 1;
       return { cpuSeconds: 0, requests: ours + (asked * nowMs) / 200 };
     };
-    const pace = new Pace({ maxKeysPerSecond: undefined, callers: 2, clock, work });
+    let givenWay = 0;
+    const allAnswered = async () => {
+      [ours, givenWay] = [ours + 1, givenWay + 1];
+    };
+    const pace = new Pace({ maxKeysPerSecond: undefined, callers: 2, clock, work, allAnswered });
     const told: number[] = [];
     let [going, most] = [0, 0];
     const caller = async () => {
@@ -108,6 +115,10 @@ test.each([
     await Promise.all([caller(), caller()]);
     expect([told[0], told.at(-1)]).toEqual(parts);
     expect(most).toBe(parts[1] === 1 ? 1 : 2);
+    const isShared = parts[1] === 1;
+    expect(givenWay).toSatisfy((times: number) =>
+      isShared ? times === told.length : times < told.length / 3,
+    );
   },
 );
 
@@ -119,7 +130,10 @@ test("two that are on their way when somebody turns up have the budget together"
     await Promise.resolve();
     return { cpuSeconds: 0, requests: ours + theirs };
   };
-  const pace = new Pace({ maxKeysPerSecond: undefined, callers: 2, clock, work });
+  const allAnswered = async () => {
+    ours += 1;
+  };
+  const pace = new Pace({ maxKeysPerSecond: undefined, callers: 2, clock, work, allAnswered });
   let [going, most] = [0, 0];
   const caller = async () => {
     for (let call = 0; call < 1_000; call += 1) {
@@ -141,7 +155,10 @@ test("two that are on their way when somebody turns up have the budget together"
 
 test("a caller that throws, or is aborted, keeps nobody waiting", async () => {
   const work = async () => ({ cpuSeconds: 0, requests: 0 });
-  const pace = new Pace({ maxKeysPerSecond: undefined, callers: 1, clock: systemClock, work });
+  const pace = new Pace({
+    ...{ maxKeysPerSecond: undefined, callers: 1, clock: systemClock, work },
+    allAnswered: async () => {},
+  });
   const { signal } = new AbortController();
   const failing = pace.next(() => Promise.reject(new Error("lost")), signal);
   const aborted = pace.next(async () => ({ matched: 0, heldMs: 0 }), AbortSignal.abort(new Error("enough")));

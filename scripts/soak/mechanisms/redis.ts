@@ -245,8 +245,13 @@ export const REDIS: readonly Mechanism[] = [
   },
   {
     promise: "No call of the script holds Redis for long",
-    edits: [{ file: "src/system/pace.ts", find: "1 / Math.max(this.#atOnce, this.#going)", replace: "1" }],
+    edits: [{ file: "src/system/pace.ts", find: "1 / Math.max(this.#atOnce(), this.#going)", replace: "1" }],
     test: { file: "test/system/pace.test.ts", name: "times in 200 ms have" },
+  },
+  {
+    promise: "No call of the script holds Redis for long",
+    edits: [{ file: "src/system/pace.ts", find: "await this.#options.allAnswered();", replace: "" }],
+    test: { file: "test/system/halves.test.ts", name: "are not made while somebody does" },
   },
   {
     promise: "A value of more than 256 KiB is not read",
